@@ -1,0 +1,46 @@
+"""Observability for LLM applications and multi-agent systems.
+
+``spanloom.init()`` records every model call, agent, tool call, handoff and retrieval of the program,
+by default into ``.spanloom/``; ``spanloom trace last`` shows it.
+"""
+
+from .api import (
+    agent,
+    context,
+    current_span,
+    embedding,
+    evaluation,
+    event,
+    extract,
+    feedback,
+    flush,
+    guardrail,
+    handoff,
+    init,
+    inject,
+    instrument,
+    llm_call,
+    mcp,
+    memory,
+    plan,
+    rerank,
+    retrieval,
+    score,
+    session,
+    set_attributes,
+    shutdown,
+    span,
+    stats,
+    suppress,
+    task,
+    tool,
+    uninstrument,
+    workflow,
+)
+
+__all__ = [
+    "agent", "context", "current_span", "embedding", "evaluation", "event", "extract", "feedback",
+    "flush", "guardrail", "handoff", "init", "inject", "instrument", "llm_call", "mcp", "memory",
+    "plan", "rerank", "retrieval", "score", "session", "set_attributes", "shutdown", "span", "stats",
+    "suppress", "task", "tool", "uninstrument", "workflow",
+]  # fmt: skip

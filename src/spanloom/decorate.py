@@ -1,0 +1,375 @@
+"""Record functions, methods, generators and classes by hand."""
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+
+from .recorder import Active, raw_frame, set_raw_frame
+from .errors import guard, mistake
+from .types import DETAILS, AnyDetail, Document, Kind
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_ITEMS = 10_000
+ENTRY_METHODS = (
+    "__call__", "run", "arun", "invoke", "ainvoke", "execute", "aexecute", "stream", "astream",
+)  # fmt: skip
+
+
+class SpanMaker(Active):
+    """What ``spanloom.span(...)`` returns: a context manager for one span, or a decorator."""
+
+    def __call__(self, target: F, /) -> F:
+        return decorated(target, self.kind, self.name or None, self.attributes or {})
+
+
+def maker(kind: Kind, name: str, attributes: dict[str, Any]) -> SpanMaker:
+    return SpanMaker(name, kind, "manual", None, None, attributes or None)
+
+
+def decorated(target: Any, kind: Kind, name: str | None, attributes: dict[str, Any]) -> Any:
+    """``target`` with a span of ``kind`` around each of its calls."""
+    if isinstance(target, staticmethod | classmethod):
+        return type(target)(decorated(target.__func__, kind, name, attributes))
+    if inspect.isclass(target):
+        return _class(target, kind, name, attributes)
+    if not callable(target):
+        mistake(
+            f"@{kind}: cannot record {target!r}, which is not callable; put the decorator on a "
+            "function, a method or a class."
+        )
+        return target
+    label = name or getattr(target, "__name__", type(target).__name__)
+    make = _Recipe(target, kind, label, attributes).begin
+    if inspect.isasyncgenfunction(target):
+        return _async_generator(target, make)
+    if inspect.isgeneratorfunction(target):
+        return _generator(target, make)
+    if inspect.iscoroutinefunction(target):
+        return _coroutine(target, make)
+    return _function(target, make)
+
+
+class _Recipe:
+    """How the span of one decorated function begins and what its detail is made of."""
+
+    def __init__(
+        self, target: Any, kind: Kind, name: str, attributes: dict[str, Any]
+    ) -> None:
+        self.target, self.kind, self.name, self.attributes = target, kind, name, attributes
+        self._names: tuple[tuple[str, ...], bool] | None = None
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Active | None:
+        try:
+            active = Active(
+                self.name, self.kind, "manual", None, None, dict(self.attributes) or None
+            )
+            active.extract = self.extract
+            active.input = ([_copied(a) for a in args], {k: _copied(v) for k, v in kwargs.items()})
+            return active if active.start() else None
+        except Exception as exc:
+            guard.fault(exc)
+            return None
+
+    def extract(self, active: Active) -> AnyDetail:
+        """On the worker: arguments by name as input, the returned value as output."""
+        args, kwargs = active.input or ([], {})
+        given: Any = self._bound(args, kwargs)
+        detail = DETAILS[self.kind]
+        fields: dict[str, Any] = {}
+        known = detail.__struct_fields__
+        output = active.response
+        if self.kind == "retrieval":
+            values = list(given.values())
+            fields["query"] = values[0] if len(values) == 1 else given
+            if (documents := _documents(output)) is not None:
+                fields["documents"] = documents
+            else:
+                fields["output"] = output
+        elif self.kind in ("llm", "embedding", "rerank", "handoff"):
+            # typed inputs and outputs are the caller's to give, by ``current_span().record(...)``
+            active.attributes = {**(active.attributes or {}), "input": given, "output": output}
+            active.attributes = {k: v for k, v in active.attributes.items() if v is not None}
+            if self.kind == "llm" and isinstance(output, str):
+                active.fields = {"output": output, **(active.fields or {})}
+                active.attributes.pop("output", None)
+            if self.kind == "llm":
+                active.attributes.pop("input", None)
+                active.attributes["arguments"] = given
+        else:
+            fields["input"], fields["output"] = given, output
+        if "tool" in known and self.kind == "tool":
+            fields["tool"] = self.name
+        if self.kind == "agent":
+            fields["agent"] = self.name
+        return detail(**fields)
+
+    def _bound(self, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if self._names is None:
+            try:
+                parameters = list(inspect.signature(self.target).parameters.values())
+            except (TypeError, ValueError):
+                parameters = []
+            positional = tuple(
+                p.name for p in parameters
+                if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+            )  # fmt: skip
+            method = bool(positional) and positional[0] in ("self", "cls")
+            self._names = positional, method
+        names, method = self._names
+        values = dict(zip(names, args, strict=False))
+        if method:
+            values.pop(names[0], None)
+        if len(args) > len(names):
+            values["args"] = args[len(names) :]
+        return {**values, **kwargs}
+
+
+def _copied(value: Any) -> Any:
+    """Two levels of a list or dict: the caller goes on using its own."""
+    kind = type(value)
+    if kind is list:
+        return [dict(v) if type(v) is dict else v for v in value]
+    if kind is dict:
+        return {k: list(v) if type(v) is list else v for k, v in value.items()}
+    return value
+
+
+def _documents(result: Any) -> tuple[Document, ...] | None:
+    """Documents of a retriever, where it returned texts, mappings or objects that look like them."""
+    if not isinstance(result, list | tuple) or not result:
+        return None
+    found: list[Document] = []
+    for item in result:
+        if isinstance(item, str):
+            found.append(Document(content=item))
+            continue
+        score = None
+        if isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], int | float):
+            item, score = item[0], float(item[1])
+            if isinstance(item, str):
+                found.append(Document(content=item, score=score))
+                continue
+        get = item.get if isinstance(item, dict) else functools.partial(_attribute, item)
+        content = next((c for k in ("content", "page_content", "text") if (c := get(k))), None)
+        if content is None:
+            return None
+        ident, rank, extra = get("id"), get("score"), get("metadata")
+        found.append(
+            Document(
+                id=str(ident) if ident is not None else None,
+                content=content,
+                score=score if score is not None else _number(rank),
+                metadata=extra if isinstance(extra, dict) else {},
+            )
+        )
+    return tuple(found)
+
+
+def _attribute(item: Any, name: str) -> Any:
+    return getattr(item, name, None)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+# -- the wrappers -------------------------------------------------------------------------------
+
+Begin = Callable[[tuple[Any, ...], dict[str, Any]], "Active | None"]
+
+
+def _end(active: Active, result: Any = None, error: BaseException | None = None) -> None:
+    try:
+        active.end(result, error)
+    except Exception as exc:
+        guard.fault(exc)
+
+
+def _function(target: Any, begin: Begin) -> Any:
+    @functools.wraps(target)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        active = begin(args, kwargs)
+        if active is None:
+            return target(*args, **kwargs)
+        try:
+            result = target(*args, **kwargs)
+        except BaseException as error:
+            _end(active, error=error)
+            raise
+        if inspect.iscoroutine(result):  # a plain function around a coroutine
+            active.detach()
+            return _awaited(active, result)
+        _end(active, result)
+        return result
+
+    return call
+
+
+async def _awaited(active: Active, coroutine: Any) -> Any:
+    active.attach()
+    try:
+        result = await coroutine
+    except BaseException as error:
+        _end(active, error=error)
+        raise
+    _end(active, result)
+    return result
+
+
+def _coroutine(target: Any, begin: Begin) -> Any:
+    @functools.wraps(target)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        active = begin(args, kwargs)
+        if active is None:
+            return await target(*args, **kwargs)
+        try:
+            result = await target(*args, **kwargs)
+        except BaseException as error:
+            _end(active, error=error)
+            raise
+        _end(active, result)
+        return result
+
+    return call
+
+
+class _Yielded:
+    """What a generator yielded, bounded: texts are joined, other values listed."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+
+    def add(self, item: Any) -> None:
+        if len(self.items) < MAX_ITEMS:
+            self.items.append(item)
+
+    def value(self) -> Any:
+        if self.items and all(isinstance(i, str) for i in self.items):
+            return "".join(self.items)
+        return self.items
+
+
+class _Turns:
+    """The span is current while the generator's body runs, and not while its consumer does."""
+
+    def __init__(self, active: Active) -> None:
+        self.active = active
+        active.detach()
+        self.inside: Any = active
+        self.outside: Any = None
+
+    def __enter__(self) -> None:
+        self.outside = raw_frame()
+        set_raw_frame(self.inside)
+
+    def __exit__(self, *_exc: object) -> None:
+        self.inside = raw_frame()
+        set_raw_frame(self.outside)
+
+
+def _generator(target: Any, begin: Begin) -> Any:
+    @functools.wraps(target)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        active = begin(args, kwargs)
+        inner = target(*args, **kwargs)
+        if active is None:
+            return (yield from inner)
+        yielded, turns = _Yielded(), _Turns(active)
+        send: Any = None
+        step: Callable[[], Any] = functools.partial(next, inner)
+        try:
+            while True:
+                with turns:
+                    item = step()
+                yielded.add(item)
+                try:
+                    send = yield item
+                    step = functools.partial(inner.send, send)
+                except GeneratorExit:
+                    active.complete = False
+                    with turns:
+                        inner.close()
+                    raise
+                except BaseException as thrown:
+                    step = functools.partial(inner.throw, thrown)
+        except StopIteration as stop:
+            _end(active, yielded.value())
+            return stop.value
+        except GeneratorExit:
+            _end(active, yielded.value())
+            raise
+        except BaseException as error:
+            active.response = yielded.value()
+            active.complete = False
+            _end(active, error=error)
+            raise
+
+    return call
+
+
+def _async_generator(target: Any, begin: Begin) -> Any:
+    @functools.wraps(target)
+    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        active = begin(args, kwargs)
+        inner = target(*args, **kwargs)
+        turns = _Turns(active) if active is not None else None
+        yielded = _Yielded()
+        step: Any = inner.__anext__()
+        try:
+            while True:
+                if turns is None:
+                    item = await step
+                else:
+                    with turns:
+                        item = await step
+                    yielded.add(item)
+                try:
+                    step = inner.asend((yield item))
+                except GeneratorExit:
+                    if active is not None and turns is not None:
+                        active.complete = False
+                        with turns:
+                            await inner.aclose()
+                    else:
+                        await inner.aclose()
+                    raise
+                except BaseException as thrown:
+                    step = inner.athrow(thrown)
+        except StopAsyncIteration:
+            if active is not None:
+                _end(active, yielded.value())
+        except GeneratorExit:
+            if active is not None:
+                _end(active, yielded.value())
+            raise
+        except BaseException as error:
+            if active is not None:
+                active.response = yielded.value()
+                active.complete = False
+                _end(active, error=error)
+            raise
+
+    return call
+
+
+def _class(target: Any, kind: Kind, name: str | None, attributes: dict[str, Any]) -> Any:
+    """Record the entry methods that the class itself defines; the class stays the same object."""
+    found = False
+    for method in ENTRY_METHODS:
+        if callable(vars(target).get(method)):
+            found = True
+            setattr(
+                target, method,
+                decorated(vars(target)[method], kind, name or target.__name__, attributes),
+            )  # fmt: skip
+    if not found:
+        mistake(
+            f"@{kind} on class {target.__name__}: none of {', '.join(ENTRY_METHODS)} is defined "
+            "there; put the decorator on the method that does the work."
+        )
+    return target
+
+

@@ -1,0 +1,85 @@
+"""What may go wrong, and the one place where our own faults are swallowed."""
+
+import logging
+import os
+from types import TracebackType
+
+log = logging.getLogger("spanloom")
+
+
+def strict() -> bool:
+    """Whether our faults and the user's mistakes raise instead of warn: the test suite asks for it."""
+    return os.environ.get("SPANLOOM_STRICT") == "1"
+
+
+class Retry(Exception):
+    """A backend asks for the same batch again, after ``after_s`` seconds where it said so."""
+
+    def __init__(self, reason: str, *, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+class Refused(Exception):
+    """A backend took the batch but for ``spans`` of its spans, which are lost. Never raised for all of them to be sent again."""
+
+    def __init__(self, reason: str, *, spans: int) -> None:
+        super().__init__(reason)
+        self.spans = spans
+
+
+class SpanloomError(Exception):
+    """The user's mistake: names what was given, what is known and the fix. Raised only under SPANLOOM_STRICT."""
+
+
+class _Guard:
+    """``with guard:`` around our own work on a user's thread. Never around the user's call."""
+
+    faults = 0
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> bool:
+        if not isinstance(exc, Exception) or strict():
+            return False
+        self.fault(exc)
+        return True
+
+    def fault(self, exc: Exception) -> None:
+        """Count and log one of our faults. For hot paths, where a ``with`` would cost too much."""
+        if strict():
+            raise exc
+        self.faults += 1
+        if self.faults <= 10:  # a fault on a hot path must not become a flood of its own
+            # the message may quote the user's data, so only its class and place are logged
+            log.warning(
+                "spanloom fault %s at %s; your call is not affected",
+                type(exc).__qualname__, place(exc.__traceback__),
+            )  # fmt: skip
+
+
+def place(tb: TracebackType | None) -> str:
+    """``file:line`` of the innermost frame."""
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    return f"{tb.tb_frame.f_code.co_filename}:{tb.tb_lineno}" if tb is not None else "?"
+
+
+guard = _Guard()
+
+_said: set[str] = set()
+
+
+def mistake(message: str) -> None:
+    """Tell the user of wrong use or config: one warning each, an exception under SPANLOOM_STRICT.
+
+    ``message`` names the key, the value and the fix.
+    """
+    if strict():
+        raise SpanloomError(message)
+    if message not in _said and len(_said) < 1000:
+        _said.add(message)
+        log.warning("%s", message)

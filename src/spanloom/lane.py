@@ -1,0 +1,298 @@
+"""One backend behind its own bounded queue and thread; its troubles stay here."""
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from .recorder import Scope
+from .errors import Refused, Retry, log
+from .types import Span
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Where finished spans go. Every method runs on one thread of the backend's own.
+
+    May also have: ``wants_pending`` (also gets spans that are still open, status ``pending``, which a
+    later span of the same id supersedes), ``inline`` (takes no time: runs on the worker itself),
+    ``after_fork()`` (called in a forked child before its first export).
+    """
+
+    name: str
+
+    def export(self, batch: Sequence[Span], /) -> None:
+        """Deliver the batch.
+
+        Raises:
+            Retry: call again with the same batch.
+            Refused: some spans are lost, the others delivered.
+            Exception: any other loses the whole batch; it is counted and said.
+        """
+
+    def close(self) -> None:
+        """Let go of everything. May be called twice."""
+
+
+class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the spans given to one backend since the last flush."""
+
+    sent: int = 0
+    """The backend took them, on its own word."""
+    spooled: int = 0
+    """Kept on disk for a later try."""
+    dropped: int = 0
+    pending: int = 0
+    """Still on the way when the time was up."""
+
+
+TRIES = 8
+BACKOFF_MAX_S = 10.0
+REMEMBERED = 65536
+
+
+class Lane:
+    """Queue, thread, batching, retries and counters of one backend."""
+
+    def __init__(
+        self, backend: Backend, *, max_spans: int, max_bytes: int, batch_spans: int
+    ) -> None:
+        self.backend = backend
+        self.name: str = backend.name
+        self.wants_pending: bool = bool(getattr(backend, "wants_pending", False))
+        self.inline: bool = bool(getattr(backend, "inline", False))
+        self._max_spans, self._max_bytes, self._batch = max_spans, max_bytes, batch_spans
+        self._forked = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Empty, without a thread: at the beginning, and in a forked child."""
+        self._changed = threading.Condition()
+        self._queue: deque[tuple[Span, int]] = deque()
+        self._bytes = 0
+        self._sending = 0
+        self._closing_at: float | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self.accepted = self.sent = self.retries = 0
+        self.dropped: dict[str, int] = {}
+        self._reported = BackendReport()
+        self._last_error: str | None = None
+        # Parents end after their children: whoever kept a child must keep the parent too.
+        self._parents_of_kept: dict[int, None] = {}
+        self._dropped_ids: dict[int, None] = {}
+
+    def forked(self) -> None:
+        self.reset()
+        self._forked = True
+
+    # -- on the worker -------------------------------------------------------------------------
+
+    def put(self, spans: Sequence[tuple[Span, int]]) -> None:
+        """Take finished and pending spans with their sizes in bytes."""
+        if self.inline:
+            self._send([span for span, _ in spans if self._counted(span) or self.wants_pending])
+            return
+        with self._changed:
+            for span, size in spans:
+                if span.status == "pending":
+                    if self.wants_pending and len(self._queue) < self._max_spans:
+                        self._queue.append((span, size))
+                        self._bytes += size
+                elif self._fits(span, size):
+                    self.accepted += 1
+                    self._queue.append((span, size))
+                    self._bytes += size
+            if self._thread is None and self._queue and not self._closed:
+                self._thread = threading.Thread(
+                    target=self._run, name=f"spanloom-{self.name}", daemon=True
+                )
+                self._thread.start()
+            self._changed.notify_all()
+
+    def _counted(self, span: Span) -> bool:
+        if span.status == "pending":
+            return False
+        self.accepted += 1
+        return True
+
+    def _fits(self, span: Span, size: int) -> bool:
+        full = len(self._queue) >= self._max_spans or self._bytes + size > self._max_bytes
+        lost = span.parent_id in self._dropped_ids
+        if (full and span.span_id not in self._parents_of_kept) or lost:
+            self._drop("parent_dropped" if lost else "lane_full", 1)
+            _remember(self._dropped_ids, span.span_id)
+            return False
+        if full or self._bytes * 2 > self._max_bytes or len(self._queue) * 2 > self._max_spans:
+            if span.parent_id is not None:
+                _remember(self._parents_of_kept, span.parent_id)
+        return True
+
+    def _drop(self, reason: str, spans: int) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + spans
+
+    # -- on the lane's own thread ----------------------------------------------------------------
+
+    def _run(self) -> None:
+        with Scope(suppressed=True):  # the backend's own HTTP calls are not recorded
+            while True:
+                with self._changed:
+                    while not self._queue and self._closing_at is None:
+                        self._changed.wait()
+                    if not self._queue:
+                        break
+                    batch = [
+                        self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))
+                    ]
+                    self._bytes -= sum(size for _, size in batch)
+                    self._sending = sum(1 for span, _ in batch if span.status != "pending")
+                try:
+                    self._send([span for span, _ in batch])
+                finally:
+                    del batch
+                    with self._changed:
+                        self._sending = 0
+                        self._changed.notify_all()
+                if self._given_up():
+                    break
+            self._close_backend()
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+
+    def _send(self, spans: list[Span]) -> None:
+        if not spans:
+            return
+        count = sum(1 for span in spans if span.status != "pending")
+        if self._forked:
+            self._forked = False
+            if (after_fork := getattr(self.backend, "after_fork", None)) is not None:
+                after_fork()
+        for attempt in range(TRIES):
+            try:
+                self.backend.export(spans)
+                self.sent += count
+                return
+            except Retry as retry:
+                self._say(str(retry))
+                self.retries += 1
+                wait = retry.after_s
+                if wait is None:
+                    wait = min(BACKOFF_MAX_S, 0.25 * 2**attempt) * random.uniform(0.5, 1.0)
+                if self.inline or not self._pause(wait):
+                    self._drop("closed", count)
+                    return
+            except Refused as refused:
+                lost = min(count, refused.spans)
+                self._say(str(refused))
+                self._drop("refused", lost)
+                self.sent += count - lost
+                return
+            except Exception as exc:  # a third party's code: whatever it raises stays in its lane
+                self._say(f"{type(exc).__qualname__}: {exc}")
+                self._drop("backend_error", count)
+                return
+        self._drop("retries", count)
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait before a retry; False when the lane is closing and the time is up."""
+        end = time.monotonic() + seconds
+        with self._changed:
+            while (left := end - time.monotonic()) > 0:
+                if self._closing_at is not None:
+                    if time.monotonic() >= self._closing_at:
+                        return False
+                    left = min(left, self._closing_at - time.monotonic())
+                self._changed.wait(max(left, 0.001))
+        return not self._given_up()
+
+    def _given_up(self) -> bool:
+        return self._closing_at is not None and time.monotonic() >= self._closing_at
+
+    def _close_backend(self) -> None:
+        try:
+            self.backend.close()
+        except Exception as exc:
+            self._say(f"close: {type(exc).__qualname__}: {exc}")
+
+    def _say(self, reason: str) -> None:
+        """One log line for each new trouble; the counters tell how often."""
+        if reason != self._last_error:
+            self._last_error = reason
+            log.warning("backend %s: %s", self.name, reason[:500])
+
+    # -- on any thread ---------------------------------------------------------------------------
+
+    def wait_empty(self, deadline: float) -> bool:
+        """Whether everything accepted so far was answered for by ``deadline`` (monotonic)."""
+        with self._changed:
+            while self._queue or self._sending:
+                left = deadline - time.monotonic()
+                if left <= 0 or self._closed:
+                    return False
+                self._changed.wait(left)
+        return True
+
+    def begin_close(self, deadline: float) -> None:
+        """Tell the lane to deliver what it has by ``deadline`` and to stop; does not wait."""
+        with self._changed:
+            self._closing_at = deadline
+            self._changed.notify_all()
+
+    def close(self, deadline: float) -> None:
+        """Deliver what is queued, close the backend and stop, by ``deadline`` at the latest."""
+        if self._closed:
+            return
+        self.begin_close(deadline)
+        with self._changed:
+            thread = self._thread
+            if thread is not None:
+                while not self._closed and (left := deadline - time.monotonic()) > 0:
+                    self._changed.wait(left)
+        if thread is None:
+            self._close_backend()
+            self._closed = True
+        left_over = sum(1 for span, _ in self._queue if span.status != "pending")
+        if left_over or self._sending:
+            self._drop("closed", left_over + self._sending)
+            log.warning(
+                "backend %s: %d spans were not delivered in time and are lost",
+                self.name, left_over + self._sending,
+            )  # fmt: skip
+        self._queue.clear()
+
+    @property
+    def pending(self) -> int:
+        return max(0, self.accepted - self.sent - sum(self.dropped.values()) + self._refused_early())
+
+    def _refused_early(self) -> int:
+        """Drops that were never accepted: they must not count against what was."""
+        return self.dropped.get("lane_full", 0) + self.dropped.get("parent_dropped", 0)
+
+    def report(self, upstream: int, upstream_dropped: int) -> BackendReport:
+        """Since the last report. ``upstream``: spans the pipeline still holds, in any case for us."""
+        now = BackendReport(
+            sent=self.sent, dropped=sum(self.dropped.values()) + upstream_dropped
+        )
+        last, self._reported = self._reported, now
+        return BackendReport(
+            sent=now.sent - last.sent,
+            dropped=now.dropped - last.dropped,
+            pending=self.pending + upstream,
+        )
+
+    def stats(self) -> Mapping[str, object]:
+        return {
+            "sent": self.sent, "dropped": dict(self.dropped), "pending": self.pending,
+            "retries": self.retries, "queued_bytes": self._bytes, "last_error": self._last_error,
+        }  # fmt: skip
+
+
+def _remember(ids: dict[int, None], span_id: int) -> None:
+    ids[span_id] = None
+    if len(ids) > REMEMBERED:
+        del ids[next(iter(ids))]

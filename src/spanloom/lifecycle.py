@@ -1,0 +1,143 @@
+"""Every way a process can end or double: exit, signals, ``os._exit``, exec, fork.
+
+What cannot be caught is ``kill -9``, and a signal whose handler the program installs after us and
+that ends the process without ``SystemExit``; the local record then lacks at most the last flush
+interval.
+"""
+
+import atexit
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from .recorder import reseed
+from .errors import guard
+from .pipeline import Pipeline
+
+_pipeline: Pipeline | None = None
+_timeout_s = 2.0
+_hooked = False
+_replaced: dict[str, tuple[Any, Any]] = {}
+_handlers: dict[int, Any] = {}
+
+
+def watch(pipeline: Pipeline, *, timeout_s: float, signals: bool) -> None:
+    """Deliver what ``pipeline`` holds whenever the process ends, within ``timeout_s``."""
+    global _pipeline, _timeout_s, _hooked
+    _pipeline, _timeout_s = pipeline, timeout_s
+    if not _hooked:
+        _hooked = True
+        atexit.register(_at_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_in_child)
+    _replace_exits()
+    if signals:
+        _install_signals()
+
+
+def unwatch() -> None:
+    """Put the replaced functions and signal handlers back, where nobody replaced them again."""
+    global _pipeline
+    _pipeline = None
+    for name, (ours, original) in _replaced.items():
+        if getattr(os, name) is ours:
+            setattr(os, name, original)
+    _replaced.clear()
+    if threading.current_thread() is threading.main_thread():
+        for number, ours in list(_handlers.items()):
+            if signal.getsignal(number) is ours:
+                signal.signal(number, signal.SIG_DFL)
+            del _handlers[number]
+
+
+def deliver() -> None:
+    """Deliver everything and stop; a process that goes on records nothing more."""
+    pipeline = _pipeline
+    if pipeline is not None:
+        with guard:
+            pipeline.close(_timeout_s)
+
+
+_at_exit_hooks: list[Callable[[], None]] = []
+
+
+def before_exit(hook: Callable[[], None]) -> None:
+    """Run ``hook`` when the process ends, before the last delivery."""
+    _at_exit_hooks.append(hook)
+
+
+def _at_exit() -> None:
+    for hook in _at_exit_hooks:
+        with guard:
+            hook()
+    _at_exit_hooks.clear()
+    deliver()
+
+
+def _in_child() -> None:
+    with guard:
+        reseed()
+        _at_exit_hooks.clear()
+        if _pipeline is not None:
+            _pipeline.forked()
+
+
+# -- exits that run no atexit hooks ---------------------------------------------------------------
+
+
+def _replace_exits() -> None:
+    """``os._exit`` (which ends multiprocessing's and Celery's children) and ``exec``."""
+    for name in ("_exit", "execv", "execve"):
+        if name in _replaced or not hasattr(os, name):
+            continue
+        original = getattr(os, name)
+        replacement = _exit_like(name, original)
+        setattr(os, name, replacement)
+        _replaced[name] = (replacement, original)
+
+
+def _exit_like(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def leave(*args: Any, **kwargs: Any) -> Any:
+        pipeline = _pipeline
+        if pipeline is not None:
+            with guard:
+                if name == "_exit":
+                    _at_exit()
+                elif pipeline.undelivered():  # a failing exec comes back, and recording goes on
+                    pipeline.flush(_timeout_s)
+        return original(*args, **kwargs)
+
+    leave.__name__ = leave.__qualname__ = name
+    leave.__doc__ = original.__doc__
+    leave.__wrapped__ = original  # type: ignore[attr-defined]
+    return leave
+
+
+# -- signals --------------------------------------------------------------------------------------
+
+
+def _install_signals() -> None:
+    """SIGTERM and SIGHUP end a process at once, without atexit hooks, unless somebody handles them.
+
+    SIGINT needs nothing: it raises KeyboardInterrupt, which ends in a normal exit. A handler of the
+    program's own stays: what it raises ends in a normal exit too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+        if number is None or number in _handlers or signal.getsignal(number) is not signal.SIG_DFL:
+            continue
+        try:
+            signal.signal(number, _on_signal)
+        except (ValueError, OSError):  # an interpreter that may not handle signals
+            continue
+        _handlers[number] = _on_signal
+
+
+def _on_signal(number: int, _frame: FrameType | None) -> None:
+    _at_exit()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

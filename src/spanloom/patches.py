@@ -1,0 +1,486 @@
+"""Apply and undo declarative patches. Nothing here knows a framework.
+
+An integration is a table of rows. A row whose target is absent is skipped if it says so, otherwise
+the whole integration switches off with one warning: half a record misleads more than none. Patches
+are plain closures that keep what ``functools.wraps`` keeps, so that ``inspect``, ``pickle`` and
+``deepcopy`` of the patched object still work.
+"""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from typing import Any, TypeAlias
+from weakref import WeakSet
+
+import wrapt
+
+from . import build
+from .recorder import Active, Extract, current
+from .errors import guard, log, mistake
+from .types import ErrorType, Kind, Session
+
+GROUP = "spanloom.integrations"
+
+
+@dataclass(slots=True, kw_only=True)
+class Start:
+    """How the span of one call begins."""
+
+    name: str
+    kind: Kind
+    extract: Extract
+    request: Any
+    """Kept for the extractor: a snapshot, since the caller may change its objects after the call."""
+    session: Session | None = None
+    weight: int = 512
+    """Bytes that ``request`` holds, roughly."""
+
+
+Begin: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any]], Start | None]
+Finish: TypeAlias = Callable[[Active, Any], None]
+Note: TypeAlias = Callable[[BaseException], Mapping[str, Any]]
+Classify: TypeAlias = Callable[[Mapping[str, Any], Sequence[str]], ErrorType]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """Record a span around one callable.
+
+    Args:
+        target: ``"module:Class.method"`` or ``"module:function"``.
+        begin: called with the instance (None for a function), args and kwargs, on the
+            application's thread; None: this call is none of ours.
+        finish: called with the span and the returned object; ends the span or hands it to a
+            watch. Without it the span ends with the object.
+        note: what to remember of an exception: a small mapping. On the application's thread.
+        classify: the error type of such a note and the exception's class names. On the worker.
+        optional: the target does not exist in all supported versions.
+    """
+
+    target: str
+    begin: Begin
+    finish: Finish | None = None
+    note: Note | None = None
+    classify: Classify | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observe:
+    """Look at a call that happens inside a span of the same integration, as a retry does."""
+
+    target: str
+    see: Callable[[Active, tuple[Any, ...], dict[str, Any]], None]
+    optional: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """For frameworks with callbacks: ``add`` registers and returns the function that undoes it."""
+
+    module: str
+    add: Callable[[], Callable[[], None]]
+
+
+Row: TypeAlias = Patch | Observe | Hook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integration:
+    """What an integration's module offers under its entry point.
+
+    Args:
+        name: what users write in ``integrations=[...]``.
+        package: the distribution whose version ``supports`` speaks of.
+        supports: the oldest version known to work, as ``">=1.66"``.
+        control_flow: exception classes that end a span without being an error.
+    """
+
+    name: str
+    package: str
+    supports: str
+    rows: tuple[Row, ...]
+    control_flow: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Applied:
+    owner: Any
+    attribute: str
+    ours: Any
+    original: Any
+    inherited: bool
+
+    def undo(self) -> bool:
+        """Put the original object itself back; False where somebody else's wrapper is on top."""
+        if vars(self.owner).get(self.attribute) is not self.ours:
+            return False
+        if self.inherited:
+            delattr(self.owner, self.attribute)
+        else:
+            setattr(self.owner, self.attribute, self.original)
+        return True
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Live:
+    """One integration as it stands in this process."""
+
+    integration: Integration
+    on: bool = True
+    only: "WeakSet[Any] | None" = None
+    """The clients to record; None: all."""
+    applied: dict[str, _Applied] = field(default_factory=dict)
+    undo_hooks: dict[int, Callable[[], None]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def wants(self, instance: Any) -> bool:
+        if not self.on:
+            return False
+        if self.only is None:
+            return True
+        client = getattr(instance, "_client", instance)
+        try:
+            return instance in self.only or client in self.only
+        except TypeError:  # an object that cannot be hashed or referred to weakly
+            return False
+
+
+_live: dict[str, Live] = {}
+_wanted: set[str] | None = set()
+"""Names to wake; None: all."""
+_hooked: set[str] = set()
+
+
+def available() -> dict[str, EntryPoint]:
+    """Installed integrations: the import that wakes each, and where it lies."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _name(point: EntryPoint) -> str:
+    return point.module.rpartition(".")[2]
+
+
+def enable(names: Iterable[str] | None) -> None:
+    """Arm integrations; each wakes when its framework is imported, or now if it was.
+
+    Args:
+        names: of integrations; None: all that are installed.
+    """
+    global _wanted
+    points = available()
+    if names is None:
+        _wanted = None
+    else:
+        known = {_name(p) for p in points.values()} | set(points)
+        for name in (wanted := set(names)) - known:
+            mistake(
+                f"integrations: {name!r} is not installed; known: {', '.join(sorted(known))}. "
+                "Correct the name or install the package that brings it."
+            )
+        _wanted = wanted
+    for wake, point in points.items():
+        if names is not None and not {wake, _name(point)} & (_wanted or set()):
+            continue
+        if wake not in _hooked:
+            _hooked.add(wake)
+            wrapt.register_post_import_hook(partial(_wake, point), wake)
+        elif wake in sys.modules:
+            _wake(point, None)
+
+
+def _wake(point: EntryPoint, _module: object) -> None:
+    with guard:  # an exception here would fail the user's import
+        if _wanted is None or {point.name, _name(point)} & _wanted:
+            try:
+                integration = point.load()
+            except Exception as exc:
+                log.warning("integration %s cannot be loaded: %r", point.name, exc)
+                return
+            apply(integration)
+
+
+def apply(integration: Integration) -> Live:
+    """Patch what is imported of the integration's targets, and the rest when it is imported."""
+    live = _live.get(integration.name)
+    if live is None:
+        live = _live[integration.name] = Live(integration=integration)
+        build.CONTROL_FLOW.update(integration.control_flow)
+    live.on = True
+    for row in integration.rows:
+        module = row.module if isinstance(row, Hook) else row.target.partition(":")[0]
+        if module in sys.modules:
+            _place(live, row)
+        else:
+            wrapt.register_post_import_hook(partial(_late, live, row), module)
+    return live
+
+
+def _late(live: Live, row: Row, _module: object) -> None:
+    with guard:
+        if live.on:
+            _place(live, row)
+
+
+def _place(live: Live, row: Row) -> None:
+    if isinstance(row, Hook):
+        if id(row) not in live.undo_hooks:
+            live.undo_hooks[id(row)] = row.add()
+        return
+    if row.target in live.applied:  # still there, perhaps inert under somebody's wrapper
+        return
+    try:
+        owner, attribute, original, inherited = _resolve(row.target)
+    except AttributeError as exc:
+        if not row.optional:
+            _switch_off(live, f"{row.target} is gone ({exc})")
+        return
+    make = _recorder if isinstance(row, Patch) else _observer
+    ours = make(live, row, original)  # type: ignore[arg-type]
+    setattr(owner, attribute, ours)
+    live.applied[row.target] = _Applied(
+        owner=owner, attribute=attribute, ours=ours, original=original, inherited=inherited
+    )
+
+
+def _resolve(target: str) -> tuple[Any, str, Any, bool]:
+    module, _, path = target.partition(":")
+    owner: Any = sys.modules[module]
+    *parents, attribute = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    if attribute in vars(owner):
+        return owner, attribute, vars(owner)[attribute], False
+    return owner, attribute, inspect.getattr_static(owner, attribute), True
+
+
+def _switch_off(live: Live, why: str) -> None:
+    """A version we do not know: this integration off, everything else as it was."""
+    live.missing.append(why)
+    _undo(live)
+    package = live.integration.package
+    try:
+        found = version(package)
+    except PackageNotFoundError:
+        found = "an unknown version"
+    mistake(
+        f"integration {live.integration.name!r} is off: {package} {found} does not fit, {why}. "
+        f"Known to work: {package} {live.integration.supports}. The program is not affected; "
+        "upgrade spanloom or pin the package."
+    )
+
+
+def disable(name: str | None = None) -> None:
+    """Undo the patches of one integration or of all. Import hooks that stay behind are inert."""
+    global _wanted
+    if name is None:
+        _wanted = set()
+    elif _wanted is not None:
+        _wanted.discard(name)
+    for key in [name] if name is not None else list(_live):
+        if (live := _live.get(key)) is not None:
+            _undo(live)
+
+
+def _undo(live: Live) -> None:
+    live.on = False
+    live.only = None
+    for target, applied in reversed(list(live.applied.items())):
+        with guard:
+            if applied.undo():
+                del live.applied[target]
+    for key in list(live.undo_hooks):
+        with guard:
+            live.undo_hooks.pop(key)()
+
+
+def only(name: str, client: Any) -> None:
+    """Record the calls of ``client`` and of no other, unless the integration is on for all."""
+    live = _live.get(name)
+    if live is not None and live.on and live.only is None:
+        return
+    for point in available().values():
+        if name in (point.name, _name(point)):
+            live = apply(point.load())
+            break
+    else:
+        mistake(
+            f"instrument: {name!r} is not installed; known: "
+            f"{', '.join(sorted(_name(p) for p in available().values()))}."
+        )
+        return
+    if live.only is None:
+        live.only = WeakSet()
+    live.only.add(client)
+
+
+def state() -> Mapping[str, Live]:
+    """What is patched now, for ``doctor`` and for tests."""
+    return dict(_live)
+
+
+# -- the wrappers -------------------------------------------------------------------------------
+
+
+def _open(live: Live, row: Patch, instance: Any, args: Sequence[Any], kwargs: Any) -> Active | None:
+    """Start the span of a call, or None where nothing is recorded. Never raises."""
+    try:
+        start = row.begin(instance, tuple(args), kwargs)
+        if start is None:
+            return None
+        active = Active(start.name, start.kind, live.integration.name, start.extract, start.request)
+        active.session = start.session
+        active.classify = row.classify
+        active.weight = start.weight
+        return active if active.start() else None
+    except Exception as exc:
+        guard.fault(exc)
+        return None
+
+
+def _close(active: Active, row: Patch, result: Any) -> None:
+    try:
+        if row.finish is None:
+            active.end(result)
+        else:
+            row.finish(active, result)
+    except Exception as exc:
+        active.end(result)
+        guard.fault(exc)
+
+
+def _fail(active: Active, row: Patch, error: BaseException) -> None:
+    note = None
+    if row.note is not None:
+        try:
+            note = row.note(error)
+        except Exception as exc:
+            guard.fault(exc)
+    try:
+        active.end(None, error, note)
+    except Exception as exc:
+        guard.fault(exc)
+
+
+def _recorder(live: Live, row: Patch, original: Any) -> Any:
+    bound = "." in row.target.partition(":")[2]
+
+    if inspect.iscoroutinefunction(original):
+
+        @functools.wraps(original)
+        async def arecord(*args: Any, **kwargs: Any) -> Any:
+            instance = args[0] if bound and args else None
+            if not live.wants(instance):
+                return await original(*args, **kwargs)
+            active = _open(live, row, instance, args[1:] if bound else args, kwargs)
+            if active is None:
+                return await original(*args, **kwargs)
+            try:
+                result = await original(*args, **kwargs)
+            except BaseException as error:
+                _fail(active, row, error)
+                raise
+            _close(active, row, result)
+            return result
+
+        return arecord
+
+    @functools.wraps(original)
+    def record(*args: Any, **kwargs: Any) -> Any:
+        instance = args[0] if bound and args else None
+        if not live.wants(instance):
+            return original(*args, **kwargs)
+        active = _open(live, row, instance, args[1:] if bound else args, kwargs)
+        if active is None:
+            return original(*args, **kwargs)
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            _fail(active, row, error)
+            raise
+        if inspect.iscoroutine(result):  # asking the function misses decorated ones
+            active.detach()
+            return _drive(active, row, result)
+        _close(active, row, result)
+        return result
+
+    return record
+
+
+async def _drive(active: Active, row: Patch, coroutine: Any) -> Any:
+    active.attach()  # in the task that awaits, not in the one that merely called
+    try:
+        result = await coroutine
+    except BaseException as error:
+        _fail(active, row, error)
+        raise
+    _close(active, row, result)
+    return result
+
+
+def _observer(live: Live, row: Observe, original: Any) -> Any:
+    def look(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not live.on:
+            return
+        with guard:
+            active = current()
+            if active is not None and active.integration == live.integration.name:
+                row.see(active, args, kwargs)
+
+    if inspect.iscoroutinefunction(original):
+
+        @functools.wraps(original)
+        async def aobserve(*args: Any, **kwargs: Any) -> Any:
+            look(args, kwargs)
+            return await original(*args, **kwargs)
+
+        return aobserve
+
+    @functools.wraps(original)
+    def observe(*args: Any, **kwargs: Any) -> Any:
+        look(args, kwargs)
+        return original(*args, **kwargs)
+
+    return observe
+
+
+# -- snapshots ----------------------------------------------------------------------------------
+
+
+def snapshot(body: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """Copy three levels of a request body, and say how many characters it holds, roughly.
+
+    Agents append to the very list of messages they passed, and edit messages in place.
+    """
+    out = dict(body)
+    weight = 512
+    for key, value in out.items():
+        if type(value) is list:
+            copied = []
+            for item in value:
+                if type(item) is dict:
+                    item = dict(item)
+                    weight += 64
+                    for name, part in item.items():
+                        if type(part) is str:
+                            weight += len(part)
+                        elif type(part) is list:
+                            item[name] = parts = [dict(p) if type(p) is dict else p for p in part]
+                            for p in parts:
+                                if type(p) is dict:
+                                    weight += 64 + sum(len(v) for v in p.values() if type(v) is str)
+                        elif type(part) is dict:
+                            item[name] = dict(part)
+                elif type(item) is str:
+                    weight += len(item)
+                copied.append(item)
+            out[key] = copied
+        elif type(value) is dict:
+            out[key] = dict(value)
+        elif type(value) is str:
+            weight += len(value)
+    return out, weight

@@ -1,0 +1,359 @@
+"""From the application's thread to the backends: one queue, one worker, one lane per backend."""
+
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from . import build
+from .recorder import Active, Scope
+from .errors import log
+from .lane import Backend, BackendReport, Lane
+from .settings import Settings
+from .types import Resource, Span
+
+Processor: TypeAlias = Callable[[Span], Span | None]
+"""A pure function of a finished span, run on the worker; ``None`` drops the span."""
+
+
+FLUSH_S = 30.0
+"""How long ``flush()`` waits when nobody says."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``flush`` can vouch for: for each backend, since the flush before."""
+
+    backends: Mapping[str, BackendReport] = {}
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was dropped and nothing is still on the way."""
+        return not any(b.dropped or b.pending for b in self.backends.values())
+
+    @property
+    def sent(self) -> int:
+        """Spans that every backend took."""
+        return min((b.sent for b in self.backends.values()), default=0)
+
+    @property
+    def spooled(self) -> int:
+        return sum(b.spooled for b in self.backends.values())
+
+    @property
+    def dropped(self) -> int:
+        return max((b.dropped for b in self.backends.values()), default=0)
+
+    @property
+    def pending(self) -> int:
+        return max((b.pending for b in self.backends.values()), default=0)
+
+
+class _Marker:
+    """Travels through the queue: whoever waits for it knows that all before it was handled."""
+
+    def __init__(self) -> None:
+        self.passed = threading.Event()
+
+
+class Pipeline:
+    """What is between ``Active.end`` and the backends. ``put`` and ``started`` take no lock."""
+
+    def __init__(
+        self,
+        backends: Sequence[Backend],
+        processors: Sequence[Processor] = (),
+        *,
+        settings: Settings | None = None,
+        resource: Resource | None = None,
+    ) -> None:
+        self.settings = settings = settings or Settings()
+        self.resource = resource or Resource()
+        self.processors = tuple(processors)
+        self.lanes = [
+            Lane(
+                backend,
+                max_spans=settings.lane_spans,
+                max_bytes=settings.lane_bytes,
+                batch_spans=settings.batch_spans,
+            )
+            for backend in backends
+        ]
+        self._max_spans, self._max_bytes = settings.queue_spans, settings.queue_bytes
+        self._tick_s = settings.flush_interval_s / 2
+        self._pend_ns = int(settings.flush_interval_s * 1e9)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._queue: deque[Active | _Marker] = deque()
+        # The starts that the worker has not looked at yet. Bounded: with a stuck worker only the
+        # sight of open spans is lost, never a span.
+        starts: deque[Active] = deque(maxlen=self._max_spans)
+        self._starts = starts
+        self.started = starts.append
+        self._open: list[weakref.ref[Active]] = []
+        self._bytes_in = self._bytes_out = 0
+        self._alarm = threading.Lock()
+        self._alarm.acquire()
+        self._stopping = False
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._working = threading.Lock()
+        self.recorded = 0
+        self.dropped: dict[str, int] = {}
+        self._dropped_reported = 0
+
+    def start(self) -> None:
+        """Start the worker. Called by ``init``, and in a forked child by its first span."""
+        self._thread = threading.Thread(target=self._run, name="spanloom-worker", daemon=True)
+        self._thread.start()
+
+    # -- on the application's thread ---------------------------------------------------------------
+
+    def put(self, active: Active) -> None:
+        """Take a span that has ended. Re-entrant, takes no lock, wakes nobody unless the queue fills."""
+        queue = self._queue
+        weight = active.weight
+        if active.dropped or (
+            (len(queue) >= self._max_spans or self._bytes_in - self._bytes_out > self._max_bytes)
+            and not active.kept_children
+        ):
+            # Never the parent of a span that was kept: a leaf, or a trace that never began to be kept.
+            self._drop("trace_refused" if active.dropped else "queue_full")
+            active.dropped = True
+            return
+        if (parent := active.parent) is not None:
+            parent.kept_children = True
+        self._bytes_in += weight
+        queue.append(active)
+        if len(queue) == self._max_spans // 2:
+            self._wake()
+
+    def admits(self) -> bool:
+        return (
+            len(self._queue) < self._max_spans
+            and self._bytes_in - self._bytes_out <= self._max_bytes
+        )
+
+    def _put_first(self, active: Active) -> None:
+        """``put`` in a forked child until its first span: only then is a worker worth its thread."""
+        self._revive()
+        self.put(active)
+
+    def _revive(self) -> None:
+        if "put" in self.__dict__:
+            del self.__dict__["put"]
+            self.start()
+
+    def _drop(self, reason: str) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
+    def _wake(self) -> None:
+        try:
+            self._alarm.release()
+        except RuntimeError:  # already ringing
+            pass
+
+    # -- any thread --------------------------------------------------------------------------------
+
+    def flush(self, timeout: float | None) -> Report:
+        """Wait until all that was recorded before is answered for, at most ``timeout`` seconds."""
+        deadline = time.monotonic() + (FLUSH_S if timeout is None else timeout)
+        if self._thread is not None and not self._stopped.is_set():
+            marker = _Marker()
+            self._queue.append(marker)
+            self._wake()
+            if marker.passed.wait(max(0.0, deadline - time.monotonic())):
+                for lane in self.lanes:
+                    lane.wait_empty(deadline)
+        upstream = sum(1 for item in list(self._queue) if isinstance(item, Active))
+        total = sum(self.dropped.values())
+        since, self._dropped_reported = total - self._dropped_reported, total
+        return Report(
+            backends={lane.name: lane.report(upstream, since) for lane in self.lanes}
+        )
+
+    def undelivered(self) -> bool:
+        """Whether anything waits that the end of the process would lose."""
+        return bool(self._queue or self._open or self._starts or any(l.pending for l in self.lanes))
+
+    def close(self, timeout: float) -> None:
+        """Deliver, show what is still open, close the backends: within ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        thread = self._thread
+        if thread is None:
+            if "put" in self.__dict__ or self._stopped.is_set():  # a child that recorded nothing
+                return
+            self._drain()
+            self._stopped.set()
+        else:
+            self._stopping = True
+            self._wake()
+            self._stopped.wait(max(0.0, deadline - time.monotonic()))
+        for lane in self.lanes:  # all begin to close at once; the slowest sets the time
+            lane.begin_close(deadline)
+        for lane in self.lanes:
+            lane.close(deadline)
+
+    def hand_over(self, successor: "Pipeline | None") -> None:
+        """From now on what ends goes to ``successor``; without one it is not recorded."""
+        if successor is None:
+            self.__dict__["put"] = self._put_late
+            return
+        self.__dict__["put"] = successor.put
+        open_spans = [ref() for ref in self._open]
+        open_spans.extend(self._starts)
+        for active in open_spans:
+            if active is not None and not active.closed:
+                active.sink = successor
+                successor.started(active)
+
+    def _put_late(self, active: Active) -> None:
+        self._drop("after_shutdown")
+
+    def forked(self) -> None:
+        """In a forked child: what was queued is the parent's to deliver, and its open spans too."""
+        inherited = [ref() for ref in self._open]
+        inherited.extend(self._starts)
+        for active in inherited:
+            if active is not None and not active.closed:
+                active.sink = _NOWHERE
+        self._reset()
+        for lane in self.lanes:
+            lane.forked()
+        self.__dict__["put"] = self._put_first
+        self.resource = msgspec.structs.replace(self.resource, pid=build.pid())
+
+    def stats(self) -> Mapping[str, object]:
+        return {
+            "recorded": self.recorded,
+            "queued": len(self._queue),
+            "open": sum(1 for ref in self._open if (a := ref()) is not None and not a.closed),
+            "dropped": dict(self.dropped),
+            "backends": {lane.name: lane.stats() for lane in self.lanes},
+        }
+
+    # -- on the worker -------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            with Scope(suppressed=True):
+                while not self._stopping:
+                    self._alarm.acquire(timeout=self._tick_s)
+                    self._drain()
+                self._drain(closing=True)
+        finally:
+            self._stopped.set()
+
+    def _drain(self, closing: bool = False) -> None:
+        """Handle what is queued, then show what is open."""
+        queue = self._queue
+        batch: list[tuple[Span, int]] = []
+        while True:
+            try:
+                item = queue.popleft()
+            except IndexError:
+                break
+            if isinstance(item, _Marker):
+                self._deliver(batch)
+                batch = []
+                item.passed.set()
+                continue
+            self._bytes_out += item.weight
+            self.recorded += 1
+            if (span := self._process(item)) is not None:
+                batch.append((span, _size(item, span)))
+            item.request = item.response = item.attributes = item.tap = item.inner = None
+            item.fields = item.input = item.watch = None
+            del item
+            if len(batch) >= self.settings.batch_spans:
+                self._deliver(batch)
+                batch = []
+            # Give the application's threads the interpreter after each span: without this it
+            # would wait for a whole switch interval.
+            time.sleep(0)
+        batch.extend(self._pending(closing))
+        self._deliver(batch)
+
+    def _deliver(self, batch: list[tuple[Span, int]]) -> None:
+        if batch:
+            for lane in self.lanes:
+                lane.put(batch)
+
+    def _pending(self, closing: bool) -> list[tuple[Span, int]]:
+        """Spans open for longer than a flush interval, once each."""
+        while self._starts:
+            active = self._starts.popleft()
+            if not active.closed:
+                self._open.append(weakref.ref(active))
+            del active
+        if not self._open:
+            return []
+        oldest = time.perf_counter_ns() - self._pend_ns
+        shown: list[tuple[Span, int]] = []
+        still: list[weakref.ref[Active]] = []
+        for ref in self._open:
+            active = ref()
+            if active is None or active.closed:
+                continue
+            still.append(ref)
+            if (
+                not active.pended
+                and not active.dropped
+                and active.claimant is None
+                and (closing or active.tick < oldest)
+            ):
+                active.pended = True
+                if (span := self._process(active, pending=True)) is not None:
+                    shown.append((span, _size(active, span)))
+        self._open = still
+        return shown
+
+    def _process(self, active: Active, pending: bool = False) -> Span | None:
+        try:
+            span: Span | None = build.span(active, self.resource, pending=pending)
+        except Exception as exc:
+            self._drop("build_failed")
+            log.warning("a span of %s could not be built: %s", active.integration, type(exc).__name__)
+            return None
+        for process in self.processors:
+            try:
+                span = process(span)  # type: ignore[arg-type]
+            except Exception as exc:
+                # A processor that fails as a whole has checked nothing: what is left of the span
+                # is its skeleton, so that its children have a parent.
+                log.warning(
+                    "processor %s failed: %s; the span's content is withheld",
+                    getattr(process, "__name__", type(process).__name__), type(exc).__name__,
+                )  # fmt: skip
+                span = build.skeleton(active, self.resource, f"processor failed: {type(exc).__name__}")
+                return span
+            if span is None:
+                if not pending:
+                    self._drop("processor")
+                return None
+        return span
+
+
+def _size(active: Active, span: Span) -> int:
+    return active.weight + 512 + sum(len(blob.data) for blob in span.blobs)
+
+
+class _Nowhere:
+    """Sink of spans that a forked child inherited open: their parent process ends them."""
+
+    def started(self, active: Active, /) -> None:
+        pass
+
+    def put(self, active: Active, /) -> None:
+        pass
+
+    def admits(self) -> bool:
+        return False
+
+
+_NOWHERE = _Nowhere()
+

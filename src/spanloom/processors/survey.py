@@ -1,0 +1,165 @@
+"""One cheap look at a whole span: is it plain data within its bounds, and what texts does it hold?
+
+Most spans need nothing done, and this walk is what those cost. It builds no paths, calls as little
+as it can and stops at the first thing that is not plain: the stages that mend are for the few.
+"""
+
+import re
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from spanloom.processors.fields import PLAIN, PLANS, Shape
+from spanloom.types import Span
+
+MAX_NODES: Final = 50_000
+"""Values in the data of one span. Shared references make a small object endlessly wide."""
+
+CARD_SIZED: Final = 10**11
+"""Numbers from here on are scanned as text: a card number may be an int."""
+
+ENCODED_CHARS: Final = 1024
+"""Texts from this length on may be base64."""
+
+SPAN_VALUES: Final = 8
+"""All texts of a span together may be that many times the cap of one."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{128}")
+_SHAPES: Final[Mapping[type[Struct], tuple[Shape, ...]]] = {
+    kind: tuple(field.shape for field in plan) for kind, plan in PLANS.items()
+}
+
+
+class Odd(Exception):
+    """Something that is not plain data within the bounds."""
+
+
+def may_be_media(text: str) -> bool:
+    """A ``data:`` URL or a long run of base64."""
+    return text.startswith("data:") or (
+        len(text) >= ENCODED_CHARS and _BASE64.match(text) is not None
+    )
+
+
+class Survey:
+    """``texts`` of a span (keys of mappings before their values) and the length of the longest.
+
+    Args:
+        media: whether texts that may be media count as odd; not after the media stage.
+
+    Raises:
+        Odd: the span has to be normalised first. (Or anything else that a broken object raises.)
+    """
+
+    __slots__ = ("_depth", "_media", "_names", "_nodes", "longest", "texts")
+
+    def __init__(self, span: Span, *, max_depth: int, max_bytes: int, media: bool = True) -> None:
+        self.texts: list[str] = []
+        self._names: list[str] = []
+        self._depth = max_depth
+        self._nodes = MAX_NODES
+        self._media = media
+        self._struct(span)
+        lengths = [*map(len, self.texts)]
+        self.longest = max(lengths)
+        if media and (sum(lengths) > SPAN_VALUES * max_bytes or self._over(max_bytes)):
+            raise Odd
+        joined = "".join(self._names)
+        if not joined.isascii():
+            joined.encode()  # lone surrogates raise
+
+    def _over(self, max_bytes: int) -> bool:
+        return self.longest * 4 > max_bytes and any(
+            len(text) * (1 if text.isascii() else 4) > max_bytes for text in self.texts
+        )
+
+    def _struct(self, struct: Struct) -> None:
+        texts = self.texts
+        for shape, value in zip(_SHAPES[type(struct)], astuple(struct), strict=True):
+            if value is None:
+                continue
+            kind = type(value)
+            if shape == "structure":
+                if kind is str:
+                    self._names.append(value)
+                elif kind not in PLAIN and value != ():
+                    self._structure(value)
+            elif shape == "text":
+                if kind is not str:
+                    if kind not in PLAIN:
+                        raise Odd
+                elif self._media and value[:5] == "data:":
+                    raise Odd
+                else:
+                    texts.append(value)
+            elif shape == "values":
+                if kind is not dict:
+                    raise Odd
+                if value:
+                    self._value(value, self._depth)
+            elif shape == "value":
+                self._value(value, self._depth)
+            elif shape == "struct":
+                self._struct(value)
+            elif shape == "own":
+                pass
+            elif kind is not tuple:
+                raise Odd
+            elif shape == "structs":
+                for item in value:
+                    self._struct(item)
+            else:
+                for item in value:
+                    if type(item) is not str:
+                        raise Odd
+                    texts.append(item)
+
+    def _structure(self, value: Any) -> None:
+        """Small typed things without words: usage, counts, lists of reasons."""
+        if isinstance(value, Struct):
+            value = astuple(value)
+        elif type(value) is dict:
+            value = (*value, *value.values())
+        elif type(value) is not tuple:
+            raise Odd
+        for item in value:
+            if type(item) not in PLAIN:
+                raise Odd
+            if type(item) is str:
+                self._names.append(item)
+
+    def _value(self, value: Any, depth: int) -> None:
+        kind = type(value)
+        if kind is str:
+            if self._media and may_be_media(value):
+                raise Odd
+            self.texts.append(value)
+        elif kind is dict:
+            self._nodes -= len(value)
+            if depth <= 0 or self._nodes < 0:
+                raise Odd
+            for key, item in value.items():
+                if type(key) is not str:
+                    raise Odd
+                self.texts.append(key)
+                if item is not None:
+                    self._value(item, depth - 1)
+        elif kind is list:
+            self._nodes -= len(value)
+            if depth <= 0 or self._nodes < 0:
+                raise Odd
+            for item in value:
+                self._value(item, depth - 1)
+        elif kind is int:
+            if not -CARD_SIZED < value < CARD_SIZED:
+                if not -(2**63) <= value < 2**63:
+                    raise Odd
+                self.texts.append(str(value))
+        elif kind is float:
+            if not isfinite(value):
+                raise Odd
+        elif kind is not bool and value is not None:
+            raise Odd

@@ -1,0 +1,518 @@
+"""Which span is current, what a span inherits, and the span that is being recorded.
+
+The context of a program is a chain of frames, linked upward, of which one context variable holds
+the innermost. A frame is a running span (``Active``), a span of another process (``Remote``) or a
+``Scope`` that only says what is inherited from here on (session, user, tags). A context may leak,
+as when a callback ends in another task than it began in; a reader must not care: frames that are
+closed are skipped, so that a leaked context heals itself.
+
+Everything here runs on the application's thread and only records: two clock readings, two random
+numbers, references, one append.
+"""
+
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from time import perf_counter_ns, time_ns
+from types import TracebackType
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+from .errors import guard
+from .types import AnyDetail, AnyEvent, Attempt, ErrorType, Kind, Link, Session
+
+Extract: TypeAlias = "Callable[[Active], AnyDetail]"
+"""Turns the references of a span into its typed detail. Runs on the worker, and may raise."""
+
+_random = random.Random(os.urandom(32))
+_bits = _random.getrandbits
+
+
+def reseed() -> None:
+    """A forked child must not draw its parent's ids."""
+    _random.seed(os.urandom(32))
+
+
+class Ambient(msgspec.Struct, frozen=True, kw_only=True):
+    """What a span inherits from where it starts."""
+
+    session: Session | None = None
+    user_id: str | None = None
+    user_tier: str | None = None
+    feature: str | None = None
+    request_id: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = {}
+    baggage: Mapping[str, str] = {}
+    trace_state: str | None = None
+    suppressed: bool = False
+
+
+NOTHING = Ambient()
+
+
+class Sink(Protocol):
+    """Where a span goes: the pipeline."""
+
+    def started(self, active: "Active", /) -> None: ...
+
+    def put(self, active: "Active", /) -> None: ...
+
+    def admits(self) -> bool:
+        """Whether a new trace may begin: False when the queue is full."""
+        ...
+
+
+class Tap(Protocol):
+    """What a stream's chunks leave behind. ``feed`` runs on the application's thread."""
+
+    first_tick: int
+    last_tick: int
+    chunks: int
+    complete: bool
+
+    def feed(self, chunk: Any, /) -> None: ...
+
+    def reply(self) -> Any:
+        """The answer in the shape of one that was not streamed. Runs on the worker."""
+        ...
+
+
+class Frame:
+    """A node of the context. ``span`` is the nearest span at or above it, running or not."""
+
+    above: "Frame | None" = None
+    span: "Active | Remote | None" = None
+    ambient: Ambient = NOTHING
+    closed = False
+
+
+class Scope(Frame):
+    """From here on, spans inherit ``ambient``. A context manager; one use each."""
+
+    def __init__(self, **changes: Any) -> None:
+        self._changes = changes
+        self._previous: Frame | None = None
+
+    def __enter__(self) -> None:
+        with guard:
+            self.above = self._previous = frame = _current.get()
+            while frame is not None and frame.closed:
+                frame = frame.above
+            frame = frame or _process
+            if frame is not None:
+                self.above, self.span, below = frame, frame.span, frame.ambient
+            else:
+                below = NOTHING
+            changes = self._changes
+            if "tags" in changes:
+                changes["tags"] = (*below.tags, *(t for t in changes["tags"] if t not in below.tags))
+            if "metadata" in changes:
+                changes["metadata"] = {**below.metadata, **changes["metadata"]}
+            self.ambient = msgspec.structs.replace(below, **changes)
+            _current.set(self)
+
+    def __exit__(self, *_exc: object) -> None:
+        self.closed = True
+        if _current.get() is self:
+            _current.set(self._previous)
+        self._previous = None
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.__exit__()
+
+
+class Remote(Frame):
+    """A span of another process or another library: a parent, nothing more."""
+
+    dropped = False
+    parent = None
+    kind = "remote"
+    root: "Active | None" = None
+
+    def __init__(
+        self, trace_id: int, span_id: int, ambient: Ambient = NOTHING, above: Frame | None = None
+    ) -> None:
+        self.trace_id, self.span_id, self.ambient, self.above = trace_id, span_id, ambient, above
+        self.span = self
+        self.anchor = time_ns() - perf_counter_ns()
+
+
+_current: ContextVar[Frame | None] = ContextVar("spanloom_frame", default=None)
+_process: Frame | None = None
+_sink: Sink | None = None
+_otel: Any = None
+"""``spanloom.otel``, once the application has imported OpenTelemetry; else None and free."""
+
+
+def use_sink(sink: Sink | None) -> None:
+    global _sink
+    _sink = sink
+
+
+def use_process_frame(frame: Frame | None) -> None:
+    """The frame of code that has no context of its own, such as a thread somebody else started."""
+    global _process
+    _process = frame
+
+
+def use_otel(bridge: Any) -> None:
+    global _otel
+    _otel = bridge
+
+
+class Failure:
+    """What an exception leaves behind; the exception itself is not kept, nor its frames."""
+
+    __slots__ = ("classes", "message", "module", "note", "stack")
+
+    def __init__(self, error: BaseException, note: Any = None) -> None:
+        kind = type(error)
+        self.classes: tuple[str, ...] = tuple(c.__name__ for c in kind.__mro__[:-1])
+        self.module: str = kind.__module__
+        try:
+            self.message: str = str(error)[:65536]
+        except Exception:  # an exception whose __str__ raises ends the span all the same
+            self.message = "<unprintable>"
+        stack: list[tuple[str, int, str]] = []
+        tb = error.__traceback__
+        while tb is not None and len(stack) < 64:
+            code = tb.tb_frame.f_code
+            stack.append((code.co_filename, tb.tb_lineno, code.co_name))
+            tb = tb.tb_next
+        self.stack: Sequence[tuple[str, int, str]] = stack
+        self.note: Any = note
+        """What the integration took from it: a plain mapping."""
+
+
+Parent: TypeAlias = "Active | Remote | None"
+
+
+class Active(Frame):
+    """A span being recorded, on the application's thread. Keeps references; builds nothing.
+
+    ``tick`` and ``tock`` are readings of the monotonic clock; ``anchor`` turns them into time since
+    the epoch and is the same for all spans of a trace, so that a child never starts before its parent.
+    """
+
+    # What most spans never set lies in the class: an instance pays only for what it has.
+    parent: "Active | Remote | None" = None
+    trace_id = 0
+    span_id = 0
+    anchor = 0
+    tick = 0
+    tock = 0
+    sink: Sink | None = None
+    response: Any = None
+    failure: Failure | None = None
+    tap: Tap | None = None
+    watch: Any = None
+    fields: dict[str, Any] | None = None
+    events: list[AnyEvent] | None = None
+    links: list[Link] | None = None
+    ended_by: str | None = None
+    complete = True
+    dropped = False
+    kept_children = False
+    pended = False
+    claimant: "Active | None" = None
+    inner: "list[Active] | None" = None
+    attempts: list[Attempt] | None = None
+    weight = 512
+    """Bytes this span holds, roughly."""
+    handoffs: dict[str, Link] | None = None
+    root: "Active"
+    session: Session | None = None
+    classify: "Callable[[Mapping[str, Any], Sequence[str]], ErrorType] | None" = None
+    """The integration's judgement of an exception's note and class names. Runs on the worker."""
+    input: Any = None
+    """What a decorated function was called with: (bound names, args, kwargs)."""
+    _previous: Frame | None = None
+    _otel_token: Any = None
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind = "task",
+        integration: str = "manual",
+        extract: "Extract | None" = None,
+        request: Any = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.kind: Kind = kind
+        self.integration = integration
+        self.extract = extract
+        self.request = request
+        self.attributes = attributes
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self, parent: Frame | None = None) -> bool:
+        """Take ids and become current. False: nothing is recorded here, and ``end`` does nothing.
+
+        ``parent`` overrides the current frame, for callback frameworks that know it better.
+        """
+        sink = _sink
+        if sink is None or self.tick:
+            return False
+        frame = previous = _current.get()
+        while frame is not None and frame.closed:
+            frame = frame.above
+        self._previous = frame if frame is not previous else previous
+        if parent is not None:
+            frame = parent
+        elif _otel is not None:
+            frame = _otel.innermost(frame) or _process
+        elif frame is None:
+            frame = _process
+        over: Active | Remote | None = None
+        if frame is not None:
+            ambient = frame.ambient
+            if ambient.suppressed:
+                return False
+            self.ambient = ambient
+            over = frame.span
+            while over is not None and over.closed:
+                over = over.parent
+        self.above = frame
+        self.span = self
+        self.span_id = _bits(64) or 1
+        if over is None:
+            self.trace_id = _bits(128) or 1
+            self.root = self
+            if not sink.admits():
+                self.dropped = True
+            self.tick = tick = perf_counter_ns()
+            self.anchor = time_ns() - tick
+        else:
+            self.parent = over
+            self.trace_id = over.trace_id
+            self.root = over.root or self
+            self.anchor = over.anchor
+            if over.dropped:
+                self.dropped = True
+            if (
+                over.kind == self.kind
+                and self.extract is not None
+                and self.kind in CLAIMED
+                and isinstance(over, Active)
+            ):
+                self._claim(over)
+            if self.kind == "agent":
+                self._receive()
+            self.tick = perf_counter_ns()
+        self.sink = sink
+        sink.started(self)
+        self.attach()
+        return True
+
+    def attach(self) -> None:
+        """Become the current span, for us and for OpenTelemetry."""
+        _current.set(self)
+        if _otel is not None:
+            self._otel_token = _otel.attach(self)
+
+    def detach(self) -> None:
+        """Stop being current. Safe to miss: readers skip a span that has ended."""
+        if _current.get() is self:
+            _current.set(self._previous)
+        if self._otel_token is not None:
+            token, self._otel_token = self._otel_token, None
+            _otel.detach(token)
+
+    def end(
+        self, response: Any = None, error: BaseException | None = None, note: Any = None
+    ) -> None:
+        """Stamp and hand over. Only the first call counts. ``note``: what to remember of ``error``."""
+        sink = self.sink
+        if sink is None or self.closed:
+            return
+        self.tock = perf_counter_ns()
+        self.closed = True
+        if response is not None:
+            self.response = response
+        if error is not None:
+            self.failure = Failure(error, note)
+        if _current.get() is self:
+            _current.set(self._previous)
+        self._previous = None
+        if self._otel_token is not None:
+            token, self._otel_token = self._otel_token, None
+            _otel.detach(token)
+        if self.inner is not None and self.awaits_inner():
+            return  # a lazy stream below us is still being read; its end hands us over
+        if (outer := self.claimant) is None:
+            sink.put(self)
+        elif outer.closed and not outer.awaits_inner():
+            sink.put(outer)
+
+    def now_ns(self) -> int:
+        return self.anchor + perf_counter_ns()
+
+    # -- claims: one call, one span --------------------------------------------------------------
+
+    def _claim(self, over: "Active") -> None:
+        """A call inside a call of the same kind is the same call seen from below: no span of its own."""
+        self.claimant = over.claimant or over
+        if self.claimant.inner is None:
+            self.claimant.inner = []
+        self.claimant.inner.append(self)
+
+    def awaits_inner(self) -> bool:
+        return any(not inner.closed for inner in self.inner or ())
+
+    def _receive(self) -> None:
+        """An agent that somebody handed over to links to that handoff."""
+        if (waiting := self.root.handoffs) and (link := waiting.pop(self.agent_name, None)):
+            self.links = [*(self.links or ()), link]
+
+    @property
+    def agent_name(self) -> str:
+        return (self.attributes or {}).get("agent") or self.name
+
+    # -- what the program adds -----------------------------------------------------------------
+
+    def set_attributes(self, attributes: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        """Add the program's own attributes. After the end it does nothing."""
+        if not self.closed and self.sink is not None:
+            self.attributes = {**(self.attributes or {}), **(attributes or {}), **more}
+
+    def set_attribute(self, key: str, value: Any, /) -> None:
+        self.set_attributes({key: value})
+
+    def record(self, **fields: Any) -> None:
+        """Set typed fields of this kind of span, such as ``usage`` or ``output`` of an ``llm`` span.
+
+        Names and shapes are those of the kind's class in ``spanloom.types``; what does not fit is
+        kept as an attribute, with one warning.
+        """
+        if not self.closed and self.sink is not None:
+            self.fields = {**(self.fields or {}), **fields}
+
+    def add_event(self, event: AnyEvent) -> None:
+        if not self.closed and self.sink is not None:
+            if self.events is None:
+                self.events = []
+            self.events.append(event)
+
+    def add_link(self, trace_id: int, span_id: int, reason: str | None = None) -> None:
+        if not self.closed and self.sink is not None:
+            self.links = [
+                *(self.links or ()), Link(trace_id=trace_id, span_id=span_id, reason=reason)
+            ]  # fmt: skip
+
+    @property
+    def recording(self) -> bool:
+        return self.sink is not None and not self.closed
+
+    @property
+    def trace_hex(self) -> str:
+        """The trace id as 32 lower-case hex digits."""
+        return f"{self.trace_id:032x}"
+
+    @property
+    def span_hex(self) -> str:
+        """The span id as 16 lower-case hex digits."""
+        return f"{self.span_id:016x}"
+
+    # -- as a context manager --------------------------------------------------------------------
+
+    def __enter__(self) -> "Active":
+        try:
+            self.start()
+        except Exception as exc:
+            guard.fault(exc)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        try:
+            self.end(None, exc)
+        except Exception as exc:
+            guard.fault(exc)
+
+    async def __aenter__(self) -> "Active":
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, exc, tb)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} span {self.name!r} {self.trace_hex}/{self.span_hex}>"
+
+
+CLAIMED = frozenset({"llm", "embedding", "rerank"})
+"""Kinds of which one layer's span inside another's is the same call."""
+
+
+def current_frame() -> Frame | None:
+    """The innermost frame that still holds, or the process's own."""
+    frame = _current.get()
+    while frame is not None and frame.closed:
+        frame = frame.above
+    if _otel is not None:
+        frame = _otel.innermost(frame)
+    return frame or _process
+
+
+def current_parent() -> Parent:
+    """The innermost span still running, ours or remote."""
+    frame = current_frame()
+    span = frame.span if frame is not None else None
+    while span is not None and span.closed:
+        span = span.parent
+    return span
+
+
+def current() -> Active | None:
+    """The innermost running span that we record."""
+    span = current_parent()
+    if isinstance(span, Remote):  # a foreign span inside one of ours: ours is further up
+        frame: Frame | None = span.above
+        while frame is not None and (frame.closed or not isinstance(frame, Active)):
+            frame = frame.above
+        return frame if isinstance(frame, Active) else None
+    return span
+
+
+def ambient() -> Ambient:
+    frame = current_frame()
+    return frame.ambient if frame is not None else NOTHING
+
+
+def suppressed() -> bool:
+    return ambient().suppressed
+
+
+class carried:
+    """Run code under a given frame: a thread under its starter's, a generator under its own."""
+
+    __slots__ = ("_before", "_frame")
+
+    def __init__(self, frame: Frame | None) -> None:
+        self._frame = frame
+
+    def __enter__(self) -> None:
+        self._before = _current.get()
+        _current.set(self._frame)
+
+    def __exit__(self, *_exc: object) -> None:
+        _current.set(self._before)
+
+
+def raw_frame() -> Frame | None:
+    """The context variable as it is: to be put back later with ``set_raw_frame``."""
+    return _current.get()
+
+
+def set_raw_frame(frame: Frame | None) -> None:
+    _current.set(frame)

@@ -1,0 +1,23 @@
+"""Everything a plugin author imports. Stable; beside it only ``spanloom.types`` is."""
+
+from .recorder import Active, Extract, Scope, Tap, ambient, current
+from .errors import Refused, Retry, guard, log, mistake
+from .patches import (
+    Finish,
+    Hook,
+    Integration,
+    Observe,
+    Patch,
+    Start,
+    snapshot,
+)
+from .lane import Backend
+from .pipeline import Processor
+from .settings import Settings
+from .streams import watch_body, watch_chunks
+
+__all__ = [
+    "Active", "Backend", "Extract", "Finish", "Hook", "Integration", "Observe", "Patch",
+    "Processor", "Refused", "Retry", "Scope", "Settings", "Start", "Tap", "ambient", "current",
+    "guard", "log", "mistake", "snapshot", "watch_body", "watch_chunks",
+]  # fmt: skip

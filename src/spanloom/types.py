@@ -1,0 +1,602 @@
+"""The event model: what a processor and a backend receive.
+
+Every type is frozen. Units are in the names: ``_ns`` is nanoseconds (since the Unix epoch
+where the name starts with ``start``, ``end`` or ``time``), ``_s`` seconds, ``_usd`` US dollars,
+``_bytes`` bytes. ``None`` means "nobody said", never zero. Names of an outside convention
+(``gen_ai.*``, OpenInference, ``langfuse.*``) do not occur here; they belong to the backend
+that speaks them.
+
+A ``Span`` is one unit of work; its ``detail`` says which kind of work. Point events lie in
+``Span.events``. ``Value`` marks whatever a program passed as data: after normalising it is
+made of ``None``, ``bool``, ``int``, ``float``, ``str``, ``list`` and ``dict`` with ``str`` keys.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from msgspec import Struct, field
+
+Value: TypeAlias = Any
+"""Data of the program: JSON-like once the pipeline has normalised it."""
+
+Kind = Literal[
+    "workflow", "agent", "llm", "tool", "handoff", "retrieval", "rerank", "embedding",
+    "memory", "guardrail", "evaluation", "plan", "mcp", "task",
+]  # fmt: skip
+Role = Literal["system", "user", "assistant", "tool"]
+Status = Literal["ok", "error", "timeout", "cancelled", "pending"]
+ErrorType = Literal[
+    "rate_limit", "timeout", "auth", "permission", "invalid_request", "context_length",
+    "content_filter", "not_found", "quota", "overloaded", "server", "connection", "parse",
+    "tool", "guardrail", "other",
+]  # fmt: skip
+SessionSource = Literal["explicit", "framework", "baggage"]
+
+
+class Part(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """One piece of a message."""
+
+
+class Text(Part, frozen=True, kw_only=True, omit_defaults=True, tag="text"):
+    text: str
+
+
+class Reasoning(Part, frozen=True, kw_only=True, omit_defaults=True, tag="reasoning"):
+    """What the model thought: the text, or only its summary or encrypted form."""
+
+    text: str | None = None
+    encrypted: bool = False
+
+
+class Refusal(Part, frozen=True, kw_only=True, omit_defaults=True, tag="refusal"):
+    text: str
+
+
+class Media(Part, frozen=True, kw_only=True, omit_defaults=True, tag="media"):
+    """An image, audio or file: by address, or stored once under ``sha256`` (see ``Blob``)."""
+
+    media: Literal["image", "audio", "video", "file"]
+    mime_type: str | None = None
+    url: str | None = None
+    file_id: str | None = None
+    name: str | None = None
+    sha256: str | None = None
+    size_bytes: int | None = None
+
+
+class ToolRequest(Part, frozen=True, kw_only=True, omit_defaults=True, tag="tool_request"):
+    """The model asks for a tool. ``arguments`` is parsed JSON, or the raw text where it is not JSON."""
+
+    name: str
+    id: str | None = None
+    arguments: Value = None
+    server_side: bool = False
+    """The provider runs it itself (web search, code interpreter)."""
+
+
+class ToolResult(Part, frozen=True, kw_only=True, omit_defaults=True, tag="tool_result"):
+    """The answer to the request of that ``id``."""
+
+    id: str | None = None
+    name: str | None = None
+    result: Value = None
+    is_error: bool = False
+
+
+class Opaque(Part, frozen=True, kw_only=True, omit_defaults=True, tag="opaque"):
+    """A part that we do not model: nothing is lost. ``name`` is the provider's own type."""
+
+    name: str
+    value: Value = None
+
+
+MessagePart: TypeAlias = Text | Reasoning | Refusal | Media | ToolRequest | ToolResult | Opaque
+
+
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    role: Role
+    parts: tuple[MessagePart, ...] = ()
+    name: str | None = None
+
+
+class ToolDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool offered to a model. ``parameters`` is its JSON Schema."""
+
+    name: str
+    description: str | None = None
+    parameters: Value = None
+    type: str = "function"
+
+
+class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Token counts as the provider billed them.
+
+    ``input`` includes ``cached`` and ``cache_write``; ``output`` includes ``reasoning``; the
+    modality counts are parts of their side too. ``total`` is the provider's own sum.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    total: int | None = None
+    cached: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    input_text: int | None = None
+    input_audio: int | None = None
+    input_image: int | None = None
+    output_text: int | None = None
+    output_audio: int | None = None
+    output_image: int | None = None
+    accepted_prediction: int | None = None
+    rejected_prediction: int | None = None
+    audio_s: float | None = None
+    """Seconds of audio, where the provider bills time and not tokens."""
+
+
+class Cost(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Money for one call. ``total_usd`` absent: unknown, and ``reason`` says why."""
+
+    total_usd: float | None = None
+    components_usd: Mapping[str, float] = {}
+    source: Literal["provider", "gateway", "prices", "own_prices"] | None = None
+    prices_date: str | None = None
+    reason: str | None = None
+
+
+class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One HTTP attempt that did not answer and was tried again. ``number`` counts from 1."""
+
+    number: int
+    reason: str
+    http_status: int | None = None
+    time_ns: int | None = None
+
+
+class CacheHit(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An answer that came from a cache: the response, a semantic neighbour, or the prompt's prefix."""
+
+    kind: Literal["response", "semantic", "prompt"]
+    hit: bool = True
+
+
+class Prompt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The managed prompt a call was made from."""
+
+    name: str | None = None
+    version: str | None = None
+    variables: Mapping[str, Value] = {}
+
+
+class Document(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    id: str | None = None
+    content: Value = None
+    score: float | None = None
+    metadata: Mapping[str, Value] = {}
+
+
+class Detail(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """What kind of work a span was, and its facts. One subclass for each kind."""
+
+    kind: ClassVar[Kind]
+
+
+class ModelCall(Detail, frozen=True, kw_only=True, omit_defaults=True):
+    """What every request to a model has: the common ground of ``llm``, ``embedding``, ``rerank``."""
+
+    provider: str | None = None
+    """Who answers, in lower case: ``openai``, ``azure.ai.openai``, ``deepseek``, ..."""
+    model: str | None = None
+    """As requested."""
+    response_model: str | None = None
+    """As answered."""
+    response_id: str | None = None
+    operation: str | None = None
+    server_address: str | None = None
+    server_port: int | None = None
+    usage: Usage | None = None
+    cost: Cost | None = None
+    provider_request_id: str | None = None
+    http_status: int | None = None
+    attempts: tuple[Attempt, ...] = ()
+    fallback_from: str | None = None
+    fallback_to: str | None = None
+    cache: CacheHit | None = None
+
+
+class LLMCall(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="llm"):
+    """One call of a generating model: chat, completion, image, speech, transcription."""
+
+    kind = "llm"
+
+    input: tuple[Message, ...] = ()
+    output: tuple[Message, ...] = ()
+    """One message for each choice."""
+    tools: tuple[ToolDefinition, ...] = ()
+    stream: bool = False
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    choices: int | None = None
+    reasoning_effort: str | None = None
+    response_format: Value = None
+    tool_choice: Value = None
+    params: Mapping[str, Value] = {}
+    """The other parameters, under the provider's names."""
+    finish: tuple[str, ...] = ()
+    """Finish reasons, one for each choice, as the provider said."""
+    time_to_first_chunk_ns: int | None = None
+    """From the start to the first chunk with content; never the empty role chunk."""
+    time_per_output_chunk_ns: int | None = None
+    """Mean gap between content chunks after the first. Chunks are not tokens."""
+    output_tokens_per_s: float | None = None
+    """Output tokens after the first chunk, over the time after the first chunk."""
+    chunks: int | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    conversation_id: str | None = None
+    previous_response_id: str | None = None
+    prompt: Prompt | None = None
+    prompt_fingerprint: str | None = None
+    """Of the system messages and the tools: a change of prompt is seen though nobody marked it."""
+    params_fingerprint: str | None = None
+
+
+class Embedding(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="embedding"):
+    kind = "embedding"
+
+    input: Value = None
+    count: int | None = None
+    """How many vectors came back."""
+    dimensions: int | None = None
+    encoding: str | None = None
+
+
+class Rerank(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="rerank"):
+    kind = "rerank"
+
+    query: Value = None
+    candidates: int | None = None
+    top_n: int | None = None
+    documents: tuple[Document, ...] = ()
+    """In the new order, with the new scores."""
+
+
+class Task(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="task"):
+    """A generic step."""
+
+    kind = "task"
+
+    input: Value = None
+    output: Value = None
+
+
+class Workflow(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="workflow"):
+    """The work of a whole program or request."""
+
+    kind = "workflow"
+
+    input: Value = None
+    output: Value = None
+
+
+class Agent(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="agent"):
+    kind = "agent"
+
+    agent: str | None = None
+    agent_id: str | None = None
+    role: str | None = None
+    """``supervisor`` or ``worker``, where the framework says so."""
+    description: str | None = None
+    model: str | None = None
+    input: Value = None
+    output: Value = None
+
+
+class Tool(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="tool"):
+    kind = "tool"
+
+    tool: str | None = None
+    call_id: str | None = None
+    """The id of the model's request that asked for it."""
+    type: str | None = None
+    description: str | None = None
+    input: Value = None
+    output: Value = None
+    is_error: bool = False
+
+
+class Handoff(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="handoff"):
+    """Control passes from one agent to another. The receiving agent's span links to this one."""
+
+    kind = "handoff"
+
+    source: str | None = None
+    target: str | None = None
+    mechanism: str | None = None
+    """``tool_call``, ``command``, ``return_value``, ``native`` or the caller's own word."""
+    reason: str | None = None
+    payload: Value = None
+    returns_control: bool | None = None
+    outcome: Literal["accepted", "refused", "failed"] | None = None
+
+
+class Retrieval(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="retrieval"):
+    kind = "retrieval"
+
+    query: Value = None
+    source: str | None = None
+    """The index or collection."""
+    top_k: int | None = None
+    filter: Value = None
+    documents: tuple[Document, ...] = ()
+    output: Value = None
+
+
+class Memory(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="memory"):
+    """Memory access that does I/O; in process it is the point event ``MemoryAccess``."""
+
+    kind = "memory"
+
+    operation: str | None = None
+    store: str | None = None
+    keys: tuple[str, ...] = ()
+    query: Value = None
+    input: Value = None
+    output: Value = None
+    hit: bool | None = None
+
+
+class Guardrail(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="guardrail"):
+    """A check of content. Moderation endpoints are guardrails."""
+
+    kind = "guardrail"
+
+    provider: str | None = None
+    model: str | None = None
+    response_id: str | None = None
+    server_address: str | None = None
+    provider_request_id: str | None = None
+    http_status: int | None = None
+    input: Value = None
+    output: Value = None
+    triggered: bool | None = None
+    categories: tuple[str, ...] = ()
+    scores: Mapping[str, float] = {}
+    action: str | None = None
+    usage: Usage | None = None
+
+
+class Evaluation(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="evaluation"):
+    """A run of an evaluator; its scores are ``Score`` events of the same span."""
+
+    kind = "evaluation"
+
+    evaluator: str | None = None
+    input: Value = None
+    output: Value = None
+
+
+class Plan(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="plan"):
+    kind = "plan"
+
+    agent: str | None = None
+    input: Value = None
+    output: Value = None
+    steps: tuple[str, ...] = ()
+
+
+class McpCall(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="mcp"):
+    """One request of the Model Context Protocol, on the client's or the server's side."""
+
+    kind = "mcp"
+
+    method: str | None = None
+    side: Literal["client", "server"] | None = None
+    server: str | None = None
+    tool: str | None = None
+    mcp_session_id: str | None = None
+    request_id: str | None = None
+    protocol_version: str | None = None
+    transport: str | None = None
+    input: Value = None
+    output: Value = None
+    is_error: bool = False
+
+
+AnyDetail: TypeAlias = (
+    Workflow | Agent | LLMCall | Tool | Handoff | Retrieval | Rerank | Embedding
+    | Memory | Guardrail | Evaluation | Plan | McpCall | Task
+)  # fmt: skip
+
+DETAILS: Mapping[Kind, type[AnyDetail]] = {
+    "workflow": Workflow, "agent": Agent, "llm": LLMCall, "tool": Tool, "handoff": Handoff,
+    "retrieval": Retrieval, "rerank": Rerank, "embedding": Embedding, "memory": Memory,
+    "guardrail": Guardrail, "evaluation": Evaluation, "plan": Plan, "mcp": McpCall, "task": Task,
+}  # fmt: skip
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """Something that happened at one moment inside a span."""
+
+    time_ns: int
+
+
+class Custom(Event, frozen=True, kw_only=True, omit_defaults=True, tag="custom"):
+    """The program's own event."""
+
+    name: str
+    attributes: Mapping[str, Value] = {}
+
+
+class StateTransition(Event, frozen=True, kw_only=True, omit_defaults=True, tag="state_transition"):
+    """A node of a graph changed the state: which keys, and what is next."""
+
+    node: str | None = None
+    changed: tuple[str, ...] = ()
+    goto: tuple[str, ...] = ()
+    update: Value = None
+
+
+class MemoryAccess(Event, frozen=True, kw_only=True, omit_defaults=True, tag="memory_access"):
+    operation: Literal["read", "write", "delete", "search"]
+    store: str | None = None
+    keys: tuple[str, ...] = ()
+    hit: bool | None = None
+    value: Value = None
+
+
+class Score(Event, frozen=True, kw_only=True, omit_defaults=True, tag="score"):
+    """A judgement. Without a target it is about the span that carries it."""
+
+    name: str
+    value: float | bool | str
+    comment: str | None = None
+    source: Literal["code", "user", "model"] | None = None
+    target_span_id: str | None = None
+    target_trace_id: str | None = None
+    target_session_id: str | None = None
+
+
+class LogEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="log"):
+    level: str
+    message: str
+    logger: str | None = None
+    attributes: Mapping[str, Value] = {}
+
+
+class RetryEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="retry"):
+    attempt: int
+    reason: str
+    delay_s: float | None = None
+
+
+class Decision(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decision"):
+    """Somebody decided, as when a person approves a tool call."""
+
+    about: str
+    outcome: str
+    by: str | None = None
+    reason: str | None = None
+
+
+class ErrorEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="error"):
+    """An error that did not end the span."""
+
+    error: "Error"
+
+
+AnyEvent: TypeAlias = (
+    Custom | StateTransition | MemoryAccess | Score | LogEvent | RetryEvent | Decision | ErrorEvent
+)
+
+
+class Error(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a span failed. ``type`` is the closed list; class and code are the library's own."""
+
+    type: ErrorType
+    message: str
+    class_name: str | None = None
+    code: str | None = None
+    stack: tuple[str, ...] = ()
+    """Innermost call last: ``file:line in function``."""
+
+
+class Link(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """This span has to do with that one without being its child."""
+
+    trace_id: int
+    span_id: int
+    reason: str | None = None
+    """``handoff``, ``resume``, ``score``, ..."""
+
+
+class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A conversation over any number of traces. ``source`` says who named it."""
+
+    id: str
+    source: SessionSource = "explicit"
+
+
+class Resource(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who recorded: the same for all spans of a process."""
+
+    service: str | None = None
+    service_namespace: str | None = None
+    service_version: str | None = None
+    service_instance: str | None = None
+    environment: str | None = None
+    release: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    command: str | None = None
+    runtime: str | None = None
+    sdk: str | None = None
+
+
+class Redaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was taken out of which field."""
+
+    field: str
+    """A path such as ``detail.input[0].parts[0].text``."""
+    kind: str
+    """``email``, ``card``, ``secret``, ..., ``content`` (policy) or ``withheld`` (a redactor failed)."""
+    count: int = 1
+
+
+class Blob(Struct, frozen=True, kw_only=True):
+    """Binary content that a ``Media`` part of the same span names by its hash."""
+
+    sha256: str
+    data: bytes
+    mime_type: str | None = None
+
+
+class Span(Struct, frozen=True, kw_only=True):
+    """One unit of work. ``detail`` says which kind; there is no second tag for it."""
+
+    trace_id: int
+    """128 bits; hex only at the edges."""
+    span_id: int
+    """64 bits."""
+    parent_id: int | None = None
+    name: str
+    detail: AnyDetail
+    integration: str
+    """Who recorded it: ``manual``, ``openai``, ..."""
+    start_ns: int
+    end_ns: int | None = None
+    """``None`` while the span is pending; never before ``start_ns``."""
+    status: Status = "ok"
+    error: Error | None = None
+    ended_by: str | None = None
+    """Control flow that ended it without being an error: ``interrupt``, ``GeneratorExit``, ..."""
+    complete: bool = True
+    """False: the caller stopped reading before the end, and the facts stop there too."""
+    session: Session | None = None
+    user_id: str | None = None
+    user_tier: str | None = None
+    feature: str | None = None
+    request_id: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: Mapping[str, Value] = {}
+    metadata: Mapping[str, Value] = {}
+    events: tuple[AnyEvent, ...] = ()
+    links: tuple[Link, ...] = ()
+    trace_state: str | None = None
+    resource: Resource = field(default_factory=Resource)
+    redactions: tuple[Redaction, ...] = ()
+    truncated: tuple[str, ...] = ()
+    """Paths of the values that were cut."""
+    faults: tuple[str, ...] = ()
+    """What we could not do for this span, such as a failing extractor."""
+    blobs: tuple[Blob, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        return self.detail.kind
+
+    @property
+    def duration_ns(self) -> int | None:
+        return None if self.end_ns is None else self.end_ns - self.start_ns
