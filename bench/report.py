@@ -1,8 +1,10 @@
 """From raw figures to tables and verdicts.
 
-Added means: with the recorder minus the bare call. Times take the lowest round of each, because
-other load on the machine only ever adds; instructions are counted once. The best peer is the one
-that adds least, among those that delivered more than 99 % of their spans.
+Added means: with the recorder minus the bare call. The processes of a round take turns of some
+20 ms, and a turn is compared with the bare call's turn beside it, as the machine's other load
+moves times by tens of percent within seconds; then the middle of the turns and of the rounds
+counts. What other threads and the final flush use is measured by itself and added for the whole
+process. The best peer is the one that adds least, of those that delivered over 99 % of their spans.
 """
 
 import statistics
@@ -59,41 +61,61 @@ class Report:
     def __init__(self, raw: Raw) -> None:
         self.raw = raw
 
-    def values(self, adapter: str, workload: str, *path: str) -> list[float]:
-        found = []
-        for run in self.raw.get(adapter, {}).get(workload, ()):
-            value: Any = run
-            for key in path:
-                value = value.get(key) if isinstance(value, dict) else None
-            if value is not None:
-                found.append(float(value))
-        return found
+    def runs(self, adapter: str, workload: str) -> list[dict[str, Any]]:
+        return self.raw.get(adapter, {}).get(workload, [])
 
-    def low(self, adapter: str, workload: str, *path: str) -> float | None:
-        return min(self.values(adapter, workload, *path), default=None)
+    def values(self, adapter: str, workload: str, key: str) -> list[float]:
+        return [r[key] for r in self.runs(adapter, workload) if r.get(key) is not None]
 
-    def middle(self, adapter: str, workload: str, *path: str) -> float | None:
-        values = self.values(adapter, workload, *path)
+    def middle(self, adapter: str, workload: str, key: str) -> float | None:
+        values = self.values(adapter, workload, key)
         return statistics.median(values) if values else None
 
-    def added(self, adapter: str, workload: str, *path: str) -> float | None:
-        return minus(self.low(adapter, workload, *path), self.low(BARE, workload, *path))
+    def bare(self, workload: str, key: str) -> float | None:
+        """The bare call's own time: the middle turn of the middle round."""
+        turns = [statistics.median(r[key]) for r in self.runs(BARE, workload) if r.get(key)]
+        return statistics.median(turns) if turns else None
+
+    def paired(self, adapter: str, workload: str, key: str) -> float | None:
+        """Added time of one call on the calling thread."""
+        rounds = []
+        pairs = zip(self.runs(adapter, workload), self.runs(BARE, workload), strict=False)
+        for ours, bare in pairs:
+            if ours.get(key) and bare.get(key):
+                turns = [a - b for a, b in zip(ours[key], bare[key], strict=False)]
+                rounds.append(statistics.median(turns))
+        return statistics.median(rounds) if rounds else None
+
+    def process(self, adapter: str, workload: str) -> float | None:
+        """Added CPU of one call in the whole process: on the calling thread, and all the rest."""
+        caller = self.paired(adapter, workload, "thread_mean_us")
+        rest = minus(
+            self.middle(adapter, workload, "rest_us"), self.middle(BARE, workload, "rest_us")
+        )
+        return None if caller is None or rest is None else caller + rest
+
+    def added(self, adapter: str, workload: str, key: str) -> float | None:
+        """Added instructions or time per call."""
+        if workload.startswith("cg:"):
+            ours, bare = self.middle(adapter, workload, key), self.middle(BARE, workload, key)
+            return minus(ours, bare)
+        return self.paired(adapter, workload, key)
 
     def kept(self, adapter: str, workload: str) -> float | None:
         """The worst round's share of spans that arrived."""
-        runs = self.raw.get(adapter, {}).get(workload, ())
+        runs = self.runs(adapter, workload)
         return min((r["spans"] / r["expected"] for r in runs if r.get("expected")), default=None)
 
-    def best_peer(self, workload: str, *path: str) -> float | None:
+    def best_peer(self, workload: str, key: str) -> float | None:
         found = []
         for name, adapter in ADAPTERS.items():
-            value = self.added(name, workload, *path)
+            value = self.added(name, workload, key)
             if adapter.peer and value is not None and (self.kept(name, workload) or 0) > 0.99:
                 found.append(value)
         return min(found, default=None)
 
     def names(self, workload: str) -> list[str]:
-        return [n for n in ADAPTERS if self.values(n, workload, "thread_us", "p50")]
+        return [n for n in ADAPTERS if self.values(n, workload, "thread_us")]
 
     def instruction_table(self, workload: str) -> str:
         key = "cg:" + workload
@@ -101,7 +123,7 @@ class Report:
         rows = []
         for name in (n for n in ADAPTERS if self.values(n, key, "caller")):
             caller, process = self.added(name, key, "caller"), self.added(name, key, "process")
-            bare, kept = self.low(BARE, key, "caller"), self.kept(name, key)
+            bare, kept = self.middle(BARE, key, "caller"), self.kept(name, key)
             if name == BARE:
                 rows.append([ADAPTERS[name].label, f"({number(bare)})", "", "1", "", ""])
                 continue
@@ -111,24 +133,26 @@ class Report:
         return table(head, rows)
 
     def time_table(self, workload: str) -> str:
-        best = self.best_peer(workload, "thread_us", "p50")
+        best = self.best_peer(workload, "thread_us")
+        bare = self.bare(workload, "thread_us")
         rows = []
         for name in self.names(workload):
             if name == BARE:
-                bare = number(self.low(BARE, workload, "thread_us", "p50"))
-                rows.append([ADAPTERS[name].label, f"({bare})", "", "1", "", "", "", "", ""])
+                rows.append(
+                    [ADAPTERS[name].label, f"({number(bare)})", "", "1", "", "", "", "", ""]
+                )
                 continue
-            caller = self.added(name, workload, "thread_us", "p50")
-            total = self.added(name, workload, "total_us")
+            caller = self.added(name, workload, "thread_us")
+            total = self.process(name, workload)
             rows.append(
                 [
                     ADAPTERS[name].label,
                     number(caller),
-                    number(self.added(name, workload, "wall_us", "p50")),
-                    ratio(self.low(BARE, workload, "thread_us", "p50"), caller),
+                    number(self.added(name, workload, "wall_us")),
+                    ratio(bare, caller),
                     share(caller, best),
                     number(total),
-                    ratio(self.low(BARE, workload, "total_us"), total),
+                    ratio(bare, total),
                     percent(self.kept(name, workload)),
                     number(self.middle(name, workload, "bytes_per_call")),
                 ]
@@ -140,9 +164,9 @@ class Report:
     def stream_table(self) -> str:
         rows = []
         for name in self.names("stream"):
-            added = self.added(name, "stream", "thread_us", "p50")
+            added = self.added(name, "stream", "thread_us")
             kept = self.middle(name, "stream", "kept_chunks")
-            cell = f"({number(self.low(BARE, 'stream', 'thread_us', 'p50'))})"
+            cell = f"({number(self.bare('stream', 'thread_us'))})"
             shown = cell if name == BARE else number(added)
             rows.append([ADAPTERS[name].label, shown, number(kept)])
         return table(["", "caller us per chunk", "chunk objects alive after a stream of 201"], rows)
@@ -157,7 +181,7 @@ class Report:
         return table(["", "CPU ms", "wall ms", "RSS MB", "modules", "threads"], rows)
 
     def unwanted(self) -> list[str] | None:
-        runs = self.raw.get(OURS, {}).get("clean", ())
+        runs = self.runs(OURS, "clean")
         found = [set(r["unwanted"]) for r in runs if "unwanted" in r]
         return sorted(set().union(*found)) if found else None
 
@@ -176,10 +200,10 @@ class Report:
             what = f"{workload}: whole process, below the best peer's calling thread alone"
             ours, best = self.added(OURS, key, "process"), self.best_peer(key, "caller")
             bounds.append(Bound(what + " (instructions)", ours, best, " k", strict=True))
-            ours = self.added(OURS, workload, "total_us")
-            best = self.best_peer(workload, "thread_us", "mean")
+            ours = self.process(OURS, workload)
+            best = self.best_peer(workload, "thread_mean_us")
             bounds.append(Bound(what + " (CPU)", ours, best, " us", timed=True, strict=True))
-        per_chunk = self.added(OURS, "stream", "thread_us", "p50")
+        per_chunk = self.added(OURS, "stream", "thread_us")
         bounds.append(Bound("stream: added per chunk", per_chunk, 2, " us", timed=True))
         alive = self.values(OURS, "stream", "kept_chunks")
         bounds.append(Bound("stream: chunk objects kept", max(alive, default=None), 0))
@@ -192,7 +216,7 @@ class Report:
         bounds.append(Bound(what, None if found is None else len(found), 0))
         for workload in (w for w in CALLS if self.names(w)):
             for key in (workload, "cg:" + workload):
-                runs = self.raw[OURS].get(key, ())
+                runs = self.runs(OURS, key)
                 lost = [r["expected"] - r["spans"] for r in runs if "spans" in r]
                 bare = [1 for r in runs if "spans" in r and not (r["expected"] and r["content"])]
                 if lost:

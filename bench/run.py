@@ -4,13 +4,15 @@ python bench/run.py                    everything; minutes
 python bench/run.py --quick --check    small; fails where a bound that no load can move is missed
 
 Needs the environments of setup.sh under $BENCH_VENVS, and valgrind for the instructions. Each
-measurement is a fresh process. The recorders take turns within a round, in rotated order.
+measurement is a fresh process; those of one round take turns of some 20 ms each.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
+import select
 import shutil
 import subprocess
 import sys
@@ -34,41 +36,102 @@ PINNED = {
 }
 
 
-def one(
-    venvs: Path, name: str, workload: str, calls: int, valgrind: bool = False
-) -> dict[str, Any]:
-    """One process; its result, or ``{"error": ...}``."""
-    python = venvs / ADAPTERS[name].venv / "bin" / "python"
-    if not python.exists():
-        return {"error": f"no environment {ADAPTERS[name].venv}: run bench/setup.sh"}
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "SPANLOOM_"))}
-    with tempfile.TemporaryDirectory(prefix="bench-") as tmp:
-        environment = {**inherited, **PINNED, "TMPDIR": tmp}
-        if valgrind:
-            environment |= instructions.ENVIRONMENT
+class Worker:
+    """A process that measures one recorder; by itself, or in turns with others."""
+
+    def __init__(
+        self,
+        venvs: Path,
+        name: str,
+        workload: str,
+        calls: int,
+        *,
+        turns: bool = False,
+        valgrind: bool = False,
+    ) -> None:
+        venv = ADAPTERS[name].venv
+        python = venvs / venv / "bin" / "python"
+        self.calls, self.valgrind, self.error = calls, valgrind, ""
+        self.folder = Path(tempfile.mkdtemp(prefix="bench-"))
+        self.process: subprocess.Popen[bytes] | None = None
+        if not python.exists():
+            self.error = f"no environment {venv}: run bench/setup.sh"
+            return
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "SPANLOOM_"))
+        }
+        environment = {**inherited, **PINNED, "TMPDIR": str(self.folder)}
         command = [str(python), str(HERE / "worker.py"), name, workload, str(calls), "out.json"]
         if valgrind:
+            environment |= instructions.ENVIRONMENT
             command = [*instructions.COMMAND, *command]
-        with Path(tmp, "log").open("w") as log:
-            try:
-                done = subprocess.run(
-                    command,
-                    cwd=tmp,
-                    env=environment,
-                    stdout=log,
-                    stderr=log,
-                    timeout=900 if valgrind else 180,
-                )
-            except subprocess.TimeoutExpired:
-                return {"error": "killed: it took too long"}
-        out = Path(tmp, "out.json")
+        self.over, answers = os.pipe()
+        if turns:
+            environment["BENCH_TURNS"] = str(answers)
+        with Path(self.folder, "log").open("w") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(answers,),
+            )
+        os.close(answers)
+
+    def waits(self, limit_s: float = 120) -> bool:
+        """Block until the process has had its turn; False: it is at its end, or stuck."""
+        ready, _, _ = select.select([self.over], [], [], limit_s)
+        return bool(ready and os.read(self.over, 1))
+
+    def turn(self) -> None:
+        if self.process and self.process.stdin:
+            with contextlib.suppress(OSError):  # it has ended: waits() tells
+                self.process.stdin.write(b"\n")
+                self.process.stdin.flush()
+
+    def result(self, limit_s: float = 120) -> dict[str, Any]:
+        """What it measured, or ``{"error": ...}``; nothing of it is left behind."""
+        try:
+            return self._result(limit_s)
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _result(self, limit_s: float) -> dict[str, Any]:
+        if self.process is None:
+            return {"error": self.error}
+        try:
+            self.process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return {"error": "killed: it took too long"}
+        finally:
+            os.close(self.over)
+        out = self.folder / "out.json"
         if not out.exists():
-            said = Path(tmp, "log").read_text(errors="replace").strip().splitlines()
-            return {"error": f"exit {done.returncode}: {said[-1][:200] if said else ''}"}
+            said = Path(self.folder, "log").read_text(errors="replace").strip().splitlines()
+            return {"error": f"exit {self.process.returncode}: {said[-1][:200] if said else ''}"}
         result: dict[str, Any] = json.loads(out.read_text())
-        if valgrind and "error" not in result:
-            result |= instructions.read(Path(tmp), calls)
+        if self.valgrind and "error" not in result:
+            result |= instructions.read(self.folder, self.calls)
         return result
+
+
+def together(venvs: Path, names: list[str], workload: str, calls: int) -> dict[str, dict[str, Any]]:
+    """One process for each recorder; they take turns, so that one runs at a time."""
+    workers = {}
+    for name in names:
+        workers[name] = Worker(venvs, name, workload, calls, turns=True)
+        workers[name].waits()  # set up one after the other as well
+    busy = [w for w in workers.values() if w.process]
+    while busy:
+        for worker in list(busy):
+            worker.turn()
+            if not worker.waits():
+                busy.remove(worker)
+    return {name: worker.result() for name, worker in workers.items()}
 
 
 def versions(venvs: Path) -> dict[str, str]:
@@ -127,33 +190,40 @@ def measure(args: argparse.Namespace, raw: Raw) -> None:
         print("valgrind is not installed: no instructions", file=sys.stderr)
         counted = []
 
-    def step(name: str, workload: str, calls: int, valgrind: bool = False) -> None:
-        started = time.monotonic()
-        result = one(args.venvs, name, workload, calls, valgrind)
-        key = ("cg:" if valgrind else "") + workload
-        runs = raw.setdefault(name, {}).setdefault(key, [])
-        if valgrind:
-            runs.clear()  # counted once: the newest figure stands
-        runs.append(result)
+    def keep(name: str, key: str, result: dict[str, Any]) -> None:
+        raw.setdefault(name, {}).setdefault(key, []).append(result)
+        if error := result.get("error"):
+            print(f"{key} {name}: {error}", file=sys.stderr)
+
+    def done(what: str, started: float) -> None:
         took = time.monotonic() - started
-        print(f"{key} {name} {took:.0f} s {result.get('error', '')}", file=sys.stderr, flush=True)
+        print(f"{what}: {took:.0f} s", file=sys.stderr, flush=True)
         if args.json:
             args.json.write_text(json.dumps({"about": about(args), "runs": raw}, indent=1))
 
     for name in names:  # the first import of an environment may compile bytecode: thrown away
-        if name != BARE:
-            one(args.venvs, name, "import", 1)
+        Worker(args.venvs, name, "import", 1).result()
     if OURS in names:
-        step(OURS, "clean", 1)
+        keep(OURS, "clean", Worker(args.venvs, OURS, "clean", 1).result())
     for r in range(args.rounds):
         for workload in workloads:
-            turn = r % len(names)
-            for name in names[turn:] + names[:turn]:
-                calls = max(20, int(CALLS.get(workload, 1) * args.scale))
-                step(name, workload, calls)
+            started = time.monotonic()
+            order = names[r % len(names) :] + names[: r % len(names)]
+            if workload == "import":
+                for name in order:
+                    keep(name, workload, Worker(args.venvs, name, workload, 1).result())
+            else:
+                calls = int(CALLS[workload] * args.scale)
+                for name, result in together(args.venvs, order, workload, calls).items():
+                    keep(name, workload, result)
+            done(f"round {r + 1}, {workload}", started)
     for workload in counted:
         for name in names:
-            step(name, workload, VALGRIND_CALLS[workload], valgrind=True)
+            started = time.monotonic()
+            worker = Worker(args.venvs, name, workload, VALGRIND_CALLS[workload], valgrind=True)
+            raw.setdefault(name, {}).pop("cg:" + workload, None)  # the newest count stands
+            keep(name, "cg:" + workload, worker.result(limit_s=900))
+            done(f"instructions, {workload} {name}", started)
 
 
 def about(args: argparse.Namespace) -> dict[str, Any]:

@@ -106,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
                     STATS["unread"] += 1
         return self.answer(b"", kind) if "protobuf" in kind else self.answer(b"{}")
 
-    do_GET = do_POST = do_PUT = serve  # noqa: N815
+    do_GET = do_POST = do_PUT = serve
 
 
 def end_with_parent() -> None:

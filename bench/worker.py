@@ -1,7 +1,7 @@
 """One measurement in a fresh process: ``worker.py ADAPTER WORKLOAD CALLS OUT.json [PROFILE]``.
 
-Started by ``run.py`` with the interpreter of the adapter's environment. By hand, with PROFILE, it
-writes a profile of the loop for ``python -m pstats``.
+Started by ``run.py`` with the interpreter of the adapter's environment, and told there when it
+has its turn. By hand, with PROFILE, it writes a profile of the loop for ``python -m pstats``.
 """
 
 import asyncio
@@ -27,14 +27,16 @@ from adapters import ADAPTERS, Adapter
 HERE = Path(__file__).parent
 WALL, THREAD, PROCESS = time.perf_counter_ns, time.thread_time_ns, time.process_time_ns
 COUNTING = bool(os.environ.get("BENCH_CALLGRIND"))
-WARM, SPINS = 10, 100
+TURNS = int(os.environ.get("BENCH_TURNS", "-1"))
+"""File descriptor on which to answer each line of standard input; -1: nobody gives turns."""
+WARM = 10
 
 NEVER = """
     anthropic langchain langchain_core langgraph llama_index litellm crewai dspy autogen_core
     pydantic_ai google.genai mistralai cohere boto3 mcp agents
     opentelemetry langfuse openinference duckdb pyarrow fastapi starlette requests
     prometheus_client grpc
-""".split()  # noqa: SIM905
+""".split()
 """Frameworks and exporters: switching the recorder on imports none of them, installed or not."""
 
 LAZY = ("spanloom.backends.otlp", "spanloom.backends.langfuse", "spanloom.cli", "spanloom.viewer")
@@ -89,81 +91,64 @@ def callgrind(*switch: str) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-class Meter:
-    """Wall and thread CPU time of every call, and of a fixed piece of work between the calls.
-
-    The same call took 0.8 or 1.4 ms of CPU here, by what the machine's other tenants did. The
-    fixed work goes up and down with it, so that ``report.py`` can take that out.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.wall: list[int] = []
-        self.cpu: list[int] = []
-        self.spins: list[int] = []
-        self.every = max(1, count // SPINS)
-
-    def add(self, wall: int, cpu: int) -> None:
-        self.wall.append(wall)
-        self.cpu.append(cpu)
-        if len(self.cpu) % self.every == 0 and not COUNTING:
-            a = THREAD()
-            spin()
-            self.spins.append(THREAD() - a)
+def turn() -> None:
+    """Wait for our turn, having said that the last one is over."""
+    if TURNS >= 0:
+        os.write(TURNS, b"x")
+        sys.stdin.readline()
 
 
-def spin() -> int:
-    """Objects, dictionaries, calls and strings, about 0.2 ms: what a client's work is made of."""
-    total = 0
-    for i in range(400):
-        record = {"id": i, "name": f"call {i}", "parts": [i, i + 1]}
-        total += len(record["name"].upper()) + sum(record["parts"])
-    return total
+Times = tuple[list[int], list[int]]
+"""Wall and thread CPU time of each call, in ns."""
 
 
-def measure(call: Callable[[], Any], count: int, burst: int, flush: Callable[[], None]) -> Meter:
-    """The flushes between bursts are in no call's time."""
-    meter = Meter(count)
+def measure(call: Callable[[], Any], count: int) -> Times:
+    wall, cpu = [0] * count, [0] * count
     for i in range(count):
-        if i and i % burst == 0:
-            flush()
         a, t = THREAD(), WALL()
         call()
-        meter.add(WALL() - t, THREAD() - a)
-    return meter
+        wall[i], cpu[i] = WALL() - t, THREAD() - a
+    return wall, cpu
 
 
-def measure_async(call: Callable[[], Any], count: int) -> Meter:
-    async def loop() -> Meter:
-        meter = Meter(count)
-        for _ in range(count):
-            a, t = THREAD(), WALL()
-            await call()
-            meter.add(WALL() - t, THREAD() - a)
-        return meter
-
-    return asyncio.run(loop())
+async def measure_async(call: Callable[[], Any], count: int) -> Times:
+    wall, cpu = [0] * count, [0] * count
+    for i in range(count):
+        a, t = THREAD(), WALL()
+        await call()
+        wall[i], cpu[i] = WALL() - t, THREAD() - a
+    return wall, cpu
 
 
-def measure_stub(stub: workloads.Stub, count: int) -> Meter:
+def measure_stub(stub: workloads.Stub, count: int) -> Times:
     """Time of iterating each prepared stream: a figure for the whole stream, its end included."""
-    meter = Meter(count)
-    for _ in range(count):
+    wall, cpu = [0] * count, [0] * count
+    for i in range(count):
         stream = stub.prepare()
         a, t = THREAD(), WALL()
         for _ in stream:
             pass
-        meter.add(WALL() - t, THREAD() - a)
-    return meter
+        wall[i], cpu[i] = WALL() - t, THREAD() - a
+    return wall, cpu
 
 
-def spread(times_ns: list[int], parts: int = 1) -> dict[str, float]:
-    """In microseconds, for one of ``parts`` equal parts of what was timed."""
-    us = sorted(t / 1e3 / parts for t in times_ns)
-    return {
-        "mean": statistics.fmean(us),
-        "p50": us[len(us) // 2],
-        "p99": us[min(len(us) - 1, int(0.99 * len(us)))],
-    }
+def middle_us(times_ns: list[int], parts: int) -> float:
+    return statistics.median(times_ns) / 1e3 / parts
+
+
+def mean_us(times_ns: list[int], parts: int) -> float:
+    return statistics.fmean(times_ns) / 1e3 / parts
+
+
+def looper(adapter: Adapter, workload: str) -> Callable[[int], Times]:
+    if workload == "stream":
+        stub = workloads.Stub(adapter)
+        return lambda n: measure_stub(stub, n)
+    call = workloads.BUILD[workload](adapter)
+    if workload == "W1A":
+        events = asyncio.new_event_loop()
+        return lambda n: events.run_until_complete(measure_async(call, n))
+    return lambda n: measure(call, n)
 
 
 def run(adapter: Adapter, workload: str, count: int, profile: str | None) -> dict[str, Any]:
@@ -172,22 +157,9 @@ def run(adapter: Adapter, workload: str, count: int, profile: str | None) -> dic
         import openai  # noqa: F401
     adapter.setup(sink.url, workload)
     out: dict[str, Any] = {}
-    burst = workloads.BURST.get(workload, count)
     if workload == "stream":
-        kept = workloads.kept_chunks(adapter)
-        stub = workloads.Stub(adapter)
-        out.update(kept_chunks=kept, parts=workloads.STUB_CHUNKS)
-
-        def loop(n: int) -> Meter:
-            return measure_stub(stub, n)
-    else:
-        call = workloads.BUILD[workload](adapter)
-
-        def loop(n: int) -> Meter:
-            if workload == "W1A":
-                return measure_async(call, n)
-            return measure(call, n, burst, adapter.flush)
-
+        out["kept_chunks"] = workloads.kept_chunks(adapter)
+    loop = looper(adapter, workload)
     adapter.flush()
     spans0, _ = adapter.received(sink)
     warm = 2 if workload == "stream" else WARM
@@ -199,16 +171,31 @@ def run(adapter: Adapter, workload: str, count: int, profile: str | None) -> dic
     spans2, bytes2 = adapter.received(sink)
     gc.collect()
     gc.freeze()  # a full collection falling into the loop or not would decide the result
-    rss = rss_mb()
+    size = count if COUNTING else workloads.SLICE[workload]
+    slices = [size] * max(1, count // size)
+    calls = sum(slices)
+    parts = workloads.STUB_CHUNKS if workload == "stream" else 1
     profiler = None
     if profile:
         import cProfile
 
         profiler = cProfile.Profile(time.process_time)
         profiler.enable()
+    turn()
+    rss = rss_mb()
+    out.update(thread_us=[], thread_mean_us=[], wall_us=[])
+    in_calls = 0
     callgrind("-i", "on")
     c0 = PROCESS()
-    meter = loop(count)
+    for i in slices:
+        wall, cpu = loop(i)
+        in_calls += sum(cpu)
+        out["thread_us"].append(middle_us(cpu, parts))
+        out["thread_mean_us"].append(mean_us(cpu, parts))
+        out["wall_us"].append(middle_us(wall, parts))
+        if workload in workloads.PAUSE and not COUNTING:
+            adapter.flush()
+        turn()
     callgrind("-d")  # dump 1: the loop
     if profiler:
         profiler.disable()
@@ -219,22 +206,18 @@ def run(adapter: Adapter, workload: str, count: int, profile: str | None) -> dic
     adapter.shutdown()
     callgrind("-d")  # dump 2: flush and shutdown
     callgrind("-i", "off")
-    total_cpu = PROCESS() - c0 - sum(meter.spins)
-    parts = out.get("parts", 1)
+    rest = PROCESS() - c0 - in_calls
     grown = rss_mb() - rss
     spans3, bytes3 = adapter.received(sink)
-    expected = round((spans1 - spans0) / warm) * count
+    expected = round((spans1 - spans0) / warm) * calls
     out.update(
-        calls=count,
-        wall_us=spread(meter.wall, parts),
-        thread_us=spread(meter.cpu, parts),
-        spin_us=statistics.median(meter.spins) / 1e3 if meter.spins else None,
-        total_us=total_cpu / 1e3 / count,
+        calls=calls,
+        rest_us=rest / 1e3 / calls,
         flush_ms=flush_ms,
         grown_mb=grown,
         spans=spans3 - spans2,
         expected=expected,
-        bytes_per_call=(bytes3 - bytes2) / count,
+        bytes_per_call=(bytes3 - bytes2) / calls,
         content=bool(expected) and adapter.holds(sink, wanted(workload)),
     )
     return out

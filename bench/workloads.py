@@ -16,8 +16,11 @@ CALLS = {"W1": 600, "W1A": 600, "W2": 60, "W3": 150, "W9": 4000, "stream": 30}
 VALGRIND_CALLS = {"W1": 60, "W1A": 60, "W2": 6, "W3": 12, "W9": 200, "stream": 2}
 """Calls of one process under valgrind, which is about fifty times slower."""
 
-BURST = {"W9": 400}
-"""Flush after so many calls. OpenTelemetry's queue holds 2,048 spans; without the pause it would
+SLICE = {"W1": 20, "W1A": 20, "W2": 2, "W3": 5, "W9": 200, "stream": 1}
+"""Calls of one turn, after which the next process has its own; some 20 ms."""
+
+PAUSE = {"W9"}
+"""Flush after every slice. OpenTelemetry's queue holds 2,048 spans; without the pause it would
 drop most of W9's, and dropping is cheap: the peers would look better than they are."""
 
 PRELOAD = {"W9": ""}

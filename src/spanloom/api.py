@@ -1,6 +1,5 @@
 """The public functions. Nothing here raises into the application, unless SPANLOOM_STRICT is set."""
 
-import difflib
 import os
 import platform
 import socket
@@ -12,17 +11,16 @@ from typing import Any, Literal, TypeVar, overload
 
 import msgspec
 
-from . import recorder as _recorder
-from . import patches as _patches
 from . import lifecycle, otel, threads
+from . import patches as _patches
 from . import propagation as _propagation
+from . import recorder as _recorder
 from . import settings as _settings
-from .recorder import Active, Frame, Remote, Scope, current
 from .decorate import SpanMaker, decorated, maker
 from .errors import guard, log, mistake
 from .lane import Backend
 from .pipeline import Pipeline, Processor, Report
-from .processors import default_chain
+from .recorder import Active, Frame, Remote, Scope, current
 from .settings import Settings
 from .types import DETAILS, Custom, Kind, Link, Resource, Score, Session
 
@@ -72,7 +70,7 @@ def init(
             return
         pipeline = Pipeline(
             _backends(found),
-            (*default_chain(found), *_processors(found)),
+            lambda: _chain(found),
             settings=found,
             resource=_resource(found),
         )
@@ -159,10 +157,14 @@ def _backends(settings: Settings) -> list[Backend]:
         options = dict(settings.backend_options.get(wanted, {}))
         kind = str(options.pop("type", wanted))
         if kind not in points:
-            near = difflib.get_close_matches(kind, points, 1)
+            near = _near(kind, points)
             mistake(
                 f"backends: {kind!r} is not installed; known: {', '.join(sorted(points))}."
-                + (f" Did you mean {near[0]!r}?" if near else " Install the package that brings it.")
+                + (
+                    f" Did you mean {near[0]!r}?"
+                    if near
+                    else " Install the package that brings it."
+                )
                 + " The other backends go on."
             )
             continue
@@ -177,18 +179,32 @@ def _backends(settings: Settings) -> list[Backend]:
     return found
 
 
+def _near(word: str, known: Iterable[str]) -> list[str]:
+    import difflib  # only a mistake pays for it
+
+    return difflib.get_close_matches(word, list(known), 1)
+
+
 def _as_backend(thing: object) -> Backend | None:
     if not isinstance(thing, Backend):
         if callable(getattr(thing, "export", None)) and hasattr(thing, "shutdown"):
             from .backends.otel import OTelExporterBackend
 
-            return OTelExporterBackend(thing)
+            exporter: Any = thing
+            return OTelExporterBackend(exporter)
         mistake(
             f"backends: {thing!r} is no backend; it needs `name`, `export(batch, /)` and `close()`, "
             "or to be an OpenTelemetry SpanExporter."
         )
         return None
     return thing
+
+
+def _chain(settings: Settings) -> tuple[Processor, ...]:
+    """All processors in order. On the worker: their patterns are compiled for the first span."""
+    from .processors import default_chain
+
+    return (*default_chain(settings), *_processors(settings))
 
 
 def _processors(settings: Settings) -> list[Processor]:
@@ -309,7 +325,9 @@ def llm_call(name: str | None = None, /, **fields: Any) -> SpanMaker:
     return maker("llm", label, fields)
 
 
-def session(id: str, /, *, user: str | None = None, tags: Iterable[str] = (), **metadata: Any) -> Scope:
+def session(
+    id: str, /, *, user: str | None = None, tags: Iterable[str] = (), **metadata: Any
+) -> Scope:
     """Everything started inside belongs to this session, over threads, tasks and traces.
 
     Args:
@@ -319,10 +337,9 @@ def session(id: str, /, *, user: str | None = None, tags: Iterable[str] = (), **
         metadata: added to every span.
     """
     changes: dict[str, Any] = {"tags": tuple(tags), "metadata": metadata}
-    if isinstance(id, str) and id:
-        changes["session"] = Session(id=id)
-    elif id is not None and not isinstance(id, str) and str(id):
-        changes["session"] = Session(id=str(id))
+    given: object = id  # callers who do not check types give UUIDs, numbers and None
+    if given is not None and str(given):
+        changes["session"] = Session(id=str(given))
     else:
         mistake(f"session: id {id!r} is empty; give a text. The spans inside carry no session.")
     if user is not None:
@@ -437,7 +454,8 @@ def score(
         source: who judged.
     """
     with guard:
-        if not isinstance(value, bool | int | float | str):
+        judged: object = value
+        if not isinstance(judged, bool | int | float | str):
             mistake(
                 f"score {name!r}: value of type {type(value).__name__}; give a number, bool or text."
             )
@@ -446,7 +464,9 @@ def score(
         if span is None and trace is None and session is None:
             target = current()
             if target is None:
-                mistake(f"score {name!r} has no target: no span is open; give span, trace or session.")
+                mistake(
+                    f"score {name!r} has no target: no span is open; give span, trace or session."
+                )
                 return
         given = Score(
             time_ns=time.time_ns(),

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from .recorder import Active, Failure
 from .errors import guard, log, mistake, strict
+from .recorder import Active, Failure
 from .types import (
     DETAILS,
     AnyDetail,
@@ -121,7 +121,9 @@ def _detail(active: Active, faults: list[str]) -> tuple[AnyDetail, Mapping[str, 
             if strict():
                 log.exception("extractor of %s failed", active.integration)
             else:
-                log.warning("extractor of %s failed: %s", active.integration, type(exc).__qualname__)
+                log.warning(
+                    "extractor of %s failed: %s", active.integration, type(exc).__qualname__
+                )
             faults.append(f"extract: {type(exc).__qualname__}")
     kind = DETAILS.get(active.kind, DETAILS["task"])
     fields: dict[str, Any] = {}
@@ -145,9 +147,7 @@ def _from_fields(
     return _overlay(kind(), fields, attributes)
 
 
-def _overlay(
-    base: AnyDetail, fields: Mapping[str, Any], attributes: dict[str, Any]
-) -> AnyDetail:
+def _overlay(base: AnyDetail, fields: Mapping[str, Any], attributes: dict[str, Any]) -> AnyDetail:
     """``base`` with the fields the program gave by hand, each checked against its type."""
     types = _field_types(type(base))
     good: dict[str, Any] = {}
@@ -373,5 +373,3 @@ def classify(failure: Failure) -> ErrorType:
         if name.endswith(("Timeout", "TimeoutError", "TimeoutException")):
             return "timeout"
     return "other"
-
-

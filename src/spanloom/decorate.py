@@ -5,9 +5,8 @@ import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
-
-from .recorder import Active, raw_frame, set_raw_frame
 from .errors import guard, mistake
+from .recorder import Active, raw_frame, set_raw_frame
 from .types import DETAILS, AnyDetail, Document, Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,7 +21,8 @@ class SpanMaker(Active):
     """What ``spanloom.span(...)`` returns: a context manager for one span, or a decorator."""
 
     def __call__(self, target: F, /) -> F:
-        return decorated(target, self.kind, self.name or None, self.attributes or {})
+        recorded: F = decorated(target, self.kind, self.name or None, self.attributes or {})
+        return recorded
 
 
 def maker(kind: Kind, name: str, attributes: dict[str, Any]) -> SpanMaker:
@@ -41,7 +41,7 @@ def decorated(target: Any, kind: Kind, name: str | None, attributes: dict[str, A
             "function, a method or a class."
         )
         return target
-    label = name or getattr(target, "__name__", type(target).__name__)
+    label = str(name or getattr(target, "__name__", None) or type(target).__name__)
     make = _Recipe(target, kind, label, attributes).begin
     if inspect.isasyncgenfunction(target):
         return _async_generator(target, make)
@@ -55,9 +55,7 @@ def decorated(target: Any, kind: Kind, name: str | None, attributes: dict[str, A
 class _Recipe:
     """How the span of one decorated function begins and what its detail is made of."""
 
-    def __init__(
-        self, target: Any, kind: Kind, name: str, attributes: dict[str, Any]
-    ) -> None:
+    def __init__(self, target: Any, kind: Kind, name: str, attributes: dict[str, Any]) -> None:
         self.target, self.kind, self.name, self.attributes = target, kind, name, attributes
         self._names: tuple[tuple[str, ...], bool] | None = None
 
@@ -371,5 +369,3 @@ def _class(target: Any, kind: Kind, name: str | None, attributes: dict[str, Any]
             "there; put the decorator on the method that does the work."
         )
     return target
-
-

@@ -9,8 +9,8 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from .recorder import Scope
 from .errors import Refused, Retry, log
+from .recorder import Scope
 from .types import Span
 
 
@@ -251,7 +251,7 @@ class Lane:
         with self._changed:
             thread = self._thread
             if thread is not None:
-                while not self._closed and (left := deadline - time.monotonic()) > 0:
+                while (left := deadline - time.monotonic()) > 0 and not self._closed:
                     self._changed.wait(left)
         if thread is None:
             self._close_backend()
@@ -267,7 +267,9 @@ class Lane:
 
     @property
     def pending(self) -> int:
-        return max(0, self.accepted - self.sent - sum(self.dropped.values()) + self._refused_early())
+        return max(
+            0, self.accepted - self.sent - sum(self.dropped.values()) + self._refused_early()
+        )
 
     def _refused_early(self) -> int:
         """Drops that were never accepted: they must not count against what was."""
@@ -275,9 +277,7 @@ class Lane:
 
     def report(self, upstream: int, upstream_dropped: int) -> BackendReport:
         """Since the last report. ``upstream``: spans the pipeline still holds, in any case for us."""
-        now = BackendReport(
-            sent=self.sent, dropped=sum(self.dropped.values()) + upstream_dropped
-        )
+        now = BackendReport(sent=self.sent, dropped=sum(self.dropped.values()) + upstream_dropped)
         last, self._reported = self._reported, now
         return BackendReport(
             sent=now.sent - last.sent,

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from .recorder import reseed
 from .errors import guard
 from .pipeline import Pipeline
+from .recorder import reseed
 
 _pipeline: Pipeline | None = None
 _timeout_s = 2.0

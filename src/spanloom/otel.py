@@ -7,11 +7,10 @@ import and costs nothing until then. We never touch the global tracer provider.
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
-import wrapt
-
 from . import recorder
-from .recorder import Active, Frame, Remote
 from .errors import guard
+from .imports import after_import
+from .recorder import Active, Frame, Remote
 
 if TYPE_CHECKING:
     from opentelemetry import trace
@@ -29,7 +28,7 @@ def arm() -> None:
             recorder.use_otel(_bridge)
         return
     _armed = True
-    wrapt.register_post_import_hook(_arrived, "opentelemetry.trace")
+    after_import("opentelemetry.trace", _arrived)
 
 
 def disarm() -> None:
@@ -99,7 +98,9 @@ def _span_class(trace: Any) -> Any:
         def __init__(self, active: Active, beneath: "trace.Span") -> None:
             super().__init__(trace.INVALID_SPAN_CONTEXT)
             self.active = active
-            self.beneath = beneath.beneath if isinstance(beneath, SpanloomSpan) else beneath
+            self.beneath: trace.Span = (
+                beneath.beneath if isinstance(beneath, SpanloomSpan) else beneath
+            )
 
         def get_span_context(self) -> Any:
             span: Any = self.active

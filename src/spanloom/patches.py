@@ -10,24 +10,23 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
-import wrapt
+from msgspec import Struct, field
 
 from . import build
-from .recorder import Active, Extract, current
 from .errors import guard, log, mistake
+from .imports import after_import
+from .recorder import Active, Extract, current
 from .types import ErrorType, Kind, Session
 
 GROUP = "spanloom.integrations"
 
 
-@dataclass(slots=True, kw_only=True)
-class Start:
+class Start(Struct, kw_only=True):
     """How the span of one call begins."""
 
     name: str
@@ -46,8 +45,7 @@ Note: TypeAlias = Callable[[BaseException], Mapping[str, Any]]
 Classify: TypeAlias = Callable[[Mapping[str, Any], Sequence[str]], ErrorType]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
+class Patch(Struct, frozen=True, kw_only=True):
     """Record a span around one callable.
 
     Args:
@@ -69,8 +67,7 @@ class Patch:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observe:
+class Observe(Struct, frozen=True, kw_only=True):
     """Look at a call that happens inside a span of the same integration, as a retry does."""
 
     target: str
@@ -78,8 +75,7 @@ class Observe:
     optional: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hook:
+class Hook(Struct, frozen=True, kw_only=True):
     """For frameworks with callbacks: ``add`` registers and returns the function that undoes it."""
 
     module: str
@@ -89,8 +85,7 @@ class Hook:
 Row: TypeAlias = Patch | Observe | Hook
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Integration:
+class Integration(Struct, frozen=True, kw_only=True):
     """What an integration's module offers under its entry point.
 
     Args:
@@ -107,8 +102,7 @@ class Integration:
     control_flow: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Applied:
+class _Applied(Struct, kw_only=True, eq=False):
     owner: Any
     attribute: str
     ours: Any
@@ -126,8 +120,7 @@ class _Applied:
         return True
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Live:
+class Live(Struct, kw_only=True, eq=False):
     """One integration as it stands in this process."""
 
     integration: Integration
@@ -188,7 +181,7 @@ def enable(names: Iterable[str] | None) -> None:
             continue
         if wake not in _hooked:
             _hooked.add(wake)
-            wrapt.register_post_import_hook(partial(_wake, point), wake)
+            after_import(wake, partial(_wake, point))
         elif wake in sys.modules:
             _wake(point, None)
 
@@ -216,7 +209,7 @@ def apply(integration: Integration) -> Live:
         if module in sys.modules:
             _place(live, row)
         else:
-            wrapt.register_post_import_hook(partial(_late, live, row), module)
+            after_import(module, partial(_late, live, row))
     return live
 
 

@@ -10,9 +10,9 @@ from typing import TypeAlias
 import msgspec
 
 from . import build
-from .recorder import Active, Scope
-from .errors import log
+from .errors import log, place
 from .lane import Backend, BackendReport, Lane
+from .recorder import Active, Scope
 from .settings import Settings
 from .types import Resource, Span
 
@@ -65,14 +65,15 @@ class Pipeline:
     def __init__(
         self,
         backends: Sequence[Backend],
-        processors: Sequence[Processor] = (),
+        processors: Callable[[], Sequence[Processor]] | Sequence[Processor] = (),
         *,
         settings: Settings | None = None,
         resource: Resource | None = None,
     ) -> None:
         self.settings = settings = settings or Settings()
         self.resource = resource or Resource()
-        self.processors = tuple(processors)
+        self._processors = processors
+        self._chain: tuple[Processor, ...] | None = None
         self.lanes = [
             Lane(
                 backend,
@@ -101,7 +102,6 @@ class Pipeline:
         self._stopping = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._working = threading.Lock()
         self.recorded = 0
         self.dropped: dict[str, int] = {}
         self._dropped_reported = 0
@@ -172,9 +172,7 @@ class Pipeline:
         upstream = sum(1 for item in list(self._queue) if isinstance(item, Active))
         total = sum(self.dropped.values())
         since, self._dropped_reported = total - self._dropped_reported, total
-        return Report(
-            backends={lane.name: lane.report(upstream, since) for lane in self.lanes}
-        )
+        return Report(backends={lane.name: lane.report(upstream, since) for lane in self.lanes})
 
     def undelivered(self) -> bool:
         """Whether anything waits that the end of the process would lose."""
@@ -243,10 +241,20 @@ class Pipeline:
             with Scope(suppressed=True):
                 while not self._stopping:
                     self._alarm.acquire(timeout=self._tick_s)
-                    self._drain()
-                self._drain(closing=True)
+                    self._safely_drain()
+                self._safely_drain(closing=True)
         finally:
             self._stopped.set()
+
+    def _safely_drain(self, closing: bool = False) -> None:
+        """The worker outlives any fault of its own: a dead worker would be silence."""
+        try:
+            self._drain(closing)
+        except Exception as exc:
+            self._drop("worker_fault")
+            log.warning(
+                "spanloom worker: %s at %s", type(exc).__qualname__, place(exc.__traceback__)
+            )
 
     def _drain(self, closing: bool = False) -> None:
         """Handle what is queued, then show what is open."""
@@ -296,30 +304,45 @@ class Pipeline:
         shown: list[tuple[Span, int]] = []
         still: list[weakref.ref[Active]] = []
         for ref in self._open:
-            active = ref()
-            if active is None or active.closed:
+            seen = ref()
+            if seen is None or seen.closed:
                 continue
             still.append(ref)
             if (
-                not active.pended
-                and not active.dropped
-                and active.claimant is None
-                and (closing or active.tick < oldest)
+                not seen.pended
+                and not seen.dropped
+                and seen.claimant is None
+                and (closing or seen.tick < oldest)
             ):
-                active.pended = True
-                if (span := self._process(active, pending=True)) is not None:
-                    shown.append((span, _size(active, span)))
+                seen.pended = True
+                if (span := self._process(seen, pending=True)) is not None:
+                    shown.append((span, _size(seen, span)))
+            del seen
         self._open = still
         return shown
+
+    def processors(self) -> tuple[Processor, ...]:
+        """The chain, made when the first span needs it."""
+        if self._chain is None:
+            try:
+                made = self._processors() if callable(self._processors) else self._processors
+                self._chain = tuple(made)
+            except Exception as exc:  # nothing can be checked, so nothing but skeletons leaves
+                log.warning("processors cannot be set up: %r; all content is withheld", exc)
+                self._chain = (_unchecked,)
+        return self._chain
 
     def _process(self, active: Active, pending: bool = False) -> Span | None:
         try:
             span: Span | None = build.span(active, self.resource, pending=pending)
         except Exception as exc:
             self._drop("build_failed")
-            log.warning("a span of %s could not be built: %s", active.integration, type(exc).__name__)
+            log.warning(
+                "a span of %s could not be built: %s at %s",
+                active.integration, type(exc).__qualname__, place(exc.__traceback__),
+            )  # fmt: skip
             return None
-        for process in self.processors:
+        for process in self.processors():
             try:
                 span = process(span)  # type: ignore[arg-type]
             except Exception as exc:
@@ -329,13 +352,19 @@ class Pipeline:
                     "processor %s failed: %s; the span's content is withheld",
                     getattr(process, "__name__", type(process).__name__), type(exc).__name__,
                 )  # fmt: skip
-                span = build.skeleton(active, self.resource, f"processor failed: {type(exc).__name__}")
+                span = build.skeleton(
+                    active, self.resource, f"processor failed: {type(exc).__name__}"
+                )
                 return span
             if span is None:
                 if not pending:
                     self._drop("processor")
                 return None
         return span
+
+
+def _unchecked(span: Span) -> Span:
+    raise RuntimeError("processors cannot be set up")
 
 
 def _size(active: Active, span: Span) -> int:
@@ -356,4 +385,3 @@ class _Nowhere:
 
 
 _NOWHERE = _Nowhere()
-

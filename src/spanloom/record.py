@@ -13,6 +13,7 @@ JSON Schema.
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -245,7 +246,7 @@ def encode(span: Span) -> bytes:
             raw = Raw(_encode(span.resource))
             _resource = (span.resource, raw)
         return _encode(_record(span, raw))
-    except Exception:  # noqa: BLE001 - a value that is not JSON: rare, so looked for only now
+    except Exception:  # a value that is not JSON: rare, so looked for only now
         try:
             return _encode(_plain(_record(span, span.resource)))
         except Exception as exc:
@@ -373,7 +374,7 @@ def _plain(root: Any) -> Any:
                 return result
             if isinstance(value, (list, tuple, set, frozenset)):
                 return [plain(item, depth + 1) for item in value]
-        except Exception:  # noqa: BLE001 - a stranger's mapping may raise anything
+        except Exception:  # a stranger's mapping may raise anything
             return f"<unreadable {_class(value)}>"
         finally:
             open_.discard(id(value))
@@ -623,4 +624,4 @@ def schema() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(schema(), indent=2))
+    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")

@@ -69,9 +69,14 @@ class Tap(Protocol):
     """What a stream's chunks leave behind. ``feed`` runs on the application's thread."""
 
     first_tick: int
+    """Of the first chunk with content, on ``perf_counter_ns``; 0: none came."""
     last_tick: int
     chunks: int
-    complete: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether the end of the answer was seen, as the items tell."""
+        ...
 
     def feed(self, chunk: Any, /) -> None: ...
 
@@ -108,7 +113,10 @@ class Scope(Frame):
                 below = NOTHING
             changes = self._changes
             if "tags" in changes:
-                changes["tags"] = (*below.tags, *(t for t in changes["tags"] if t not in below.tags))
+                changes["tags"] = (
+                    *below.tags,
+                    *(t for t in changes["tags"] if t not in below.tags),
+                )
             if "metadata" in changes:
                 changes["metadata"] = {**below.metadata, **changes["metadata"]}
             self.ambient = msgspec.structs.replace(below, **changes)
@@ -131,6 +139,7 @@ class Remote(Frame):
     """A span of another process or another library: a parent, nothing more."""
 
     dropped = False
+    kept_children = False
     parent = None
     kind = "remote"
     root: "Active | None" = None

@@ -1,7 +1,7 @@
 """Everything a plugin author imports. Stable; beside it only ``spanloom.types`` is."""
 
-from .recorder import Active, Extract, Scope, Tap, ambient, current
 from .errors import Refused, Retry, guard, log, mistake
+from .lane import Backend
 from .patches import (
     Finish,
     Hook,
@@ -11,8 +11,8 @@ from .patches import (
     Start,
     snapshot,
 )
-from .lane import Backend
 from .pipeline import Processor
+from .recorder import Active, Extract, Scope, Tap, ambient, current
 from .settings import Settings
 from .streams import watch_body, watch_chunks
 

@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from time import perf_counter_ns
 from typing import Any
 
-from .recorder import Active, Tap
 from .errors import guard
+from .recorder import Active, Tap
 
 MAX_BODY = 16 * 1024 * 1024
 
@@ -202,9 +202,7 @@ def watch_body(
     _hear_close(response, watch, reader, None)
 
 
-def _hear_close(
-    response: Any, watch: Watch, reader: Callable[[], Any], busy: str | None
-) -> None:
+def _hear_close(response: Any, watch: Watch, reader: Callable[[], Any], busy: str | None) -> None:
     """End ``watch`` when ``response`` is closed from outside the iteration.
 
     A close from inside is the body's end; items may still be waiting in the decoder, and the

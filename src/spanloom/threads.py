@@ -7,23 +7,33 @@ they were called in. Without a frame they do nothing.
 import functools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from .imports import after_import
 from .recorder import carried, raw_frame, set_raw_frame
 
+_on = False
 _originals: list[tuple[type, str, Any, Any]] = []
 
 
 def carry() -> None:
-    if _originals:
+    global _on
+    if _on:
         return
+    _on = True
     _replace(threading.Thread, "start", _start)
-    _replace(ThreadPoolExecutor, "submit", _submit)
+    after_import("concurrent.futures.thread", _carry_pools)
+
+
+def _carry_pools(module: Any) -> None:
+    if _on:
+        _replace(module.ThreadPoolExecutor, "submit", _submit)
 
 
 def stop() -> None:
     """Put the originals back; under somebody else's wrapper ours stays and is inert."""
+    global _on
+    _on = False
     while _originals:
         owner, name, ours, original = _originals.pop()
         if owner.__dict__.get(name) is ours:
@@ -40,7 +50,7 @@ def _replace(owner: type, name: str, make: Callable[[Any], Any]) -> None:
 def _start(original: Any) -> Any:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
-        if _originals and (frame := raw_frame()) is not None:
+        if _on and (frame := raw_frame()) is not None:
             own = self.__dict__.get("run")
             run = self.run
 
@@ -69,7 +79,7 @@ def _start(original: Any) -> Any:
 def _submit(original: Any) -> Any:
     @functools.wraps(original)
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if _originals and (frame := raw_frame()) is not None:
+        if _on and (frame := raw_frame()) is not None:
             return original(self, _under(frame, fn), *args, **kwargs)
         return original(self, fn, *args, **kwargs)
 

@@ -301,7 +301,7 @@ def test_a_newer_major_is_refused_with_place_version_and_fix() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_record(line: bytes) -> None:
-    with pytest.raises(RecordError, match="^f:1: not a spanloom record: "):
+    with pytest.raises(RecordError, match=r"^f:1: not a spanloom record: "):
         decode(line, source="f:1")
 
 

@@ -8,9 +8,10 @@ the caller passed are lists already. What goes over a websocket (realtime) does 
 Checked with openai 1.66, 1.109, 2.54 and 3.52.
 """
 
-from .recorder import begin, finish, see_retry
-from .errors import classify, note
 from spanloom.sdk import Integration, Observe, Patch
+
+from .errors import classify, note
+from .recorder import begin, finish, see_retry
 
 _CLIENT = "openai._base_client"
 

@@ -217,6 +217,9 @@ def _with_sources(output: list[Message], reply: Raw) -> tuple[Message, ...]:
     return tuple(output)
 
 
+_OWN = {"obfuscation", "service_tier", "moderation"}  # OpenAI's, unknown to some version of the SDK
+
+
 class _Choice:
     """What was received of one choice."""
 
@@ -256,6 +259,8 @@ class ChatTap:
         wanted = body.get("n") if body else None
         self._wanted = wanted if isinstance(wanted, int) else 1
         self._choices: dict[Any, _Choice] = {}
+        self._plain = False
+        self._foreign = False
         self._index: Any = -1
         self._into = _Choice()
         self._append = self._into.texts.append
@@ -270,38 +275,57 @@ class ChatTap:
 
     def feed(self, chunk: Any, tick: int = 0) -> None:
         """``tick``: when it came, where that is not now."""
-        seen = False
         choices = chunk.choices
-        if choices:
-            for choice in choices:
-                if choice.index != self._index:
-                    self._turn(choice.index)
-                delta = choice.delta
-                if delta is not None:
-                    said = delta.content
-                    if said:
-                        seen = True
-                        if type(said) is str:
-                            self._append(said)
-                        else:
-                            _pieces(self._into, said)
-                    if not said or len(delta.__pydantic_fields_set__) > 1:
-                        seen = _rest(self._into, delta.__dict__) or seen
-                    if delta.__pydantic_extra__:
-                        held = delta.__dict__
-                        seen = _extras(self._into, delta.__pydantic_extra__, held) or seen
-                if choice.finish_reason:
-                    self._into.finish = choice.finish_reason
-                    self._known = False  # tier, fingerprint and usage may come with the last chunk
-                if choice.__pydantic_extra__:
-                    flags = choice.__pydantic_extra__.get("content_filter_results")
-                    if flags:
-                        self._into.flags = _worse(self._into.flags, flags)
+        if self._plain and choices and len(choices) == 1:
+            # the usual chunk, a piece of text of the only choice; what follows takes twice as long
+            choice = choices[0]
+            delta = choice.delta
+            said = delta.content
+            if (
+                type(said) is str
+                and said
+                and choice.index == self._index
+                and choice.finish_reason is None
+                and len(delta.__pydantic_fields_set__) == 1
+                and chunk.usage is None
+            ):
+                self._append(said)
+                self.chunks += 1
+                self.last_tick = tick or perf_counter_ns()
+                return
+        seen = False
+        for choice in choices or ():
+            if choice.index != self._index:
+                self._turn(choice.index)
+            delta = choice.delta
+            if delta is not None:
+                said = delta.content
+                if said:
+                    seen = True
+                    if type(said) is str:
+                        self._append(said)
+                    else:
+                        _pieces(self._into, said)
+                held = delta.__dict__
+                seen = _rest(self._into, held) or seen
+                if delta.__pydantic_extra__:
+                    self._foreign = True
+                    seen = _extras(self._into, delta.__pydantic_extra__, held) or seen
+            if choice.finish_reason:
+                self._into.finish = choice.finish_reason
+                self._known = False  # tier, fingerprint and usage may come with the last chunk
+            if choice.__pydantic_extra__:
+                self._foreign = True
+                flags = choice.__pydantic_extra__.get("content_filter_results")
+                if flags:
+                    self._into.flags = _worse(self._into.flags, flags)
         if seen:
             self.chunks += 1
             self.last_tick = tick or perf_counter_ns()
             if not self.first_tick:
                 self.first_tick = self.last_tick
+                # a server that adds fields of its own shows it in its first chunks
+                self._plain = not self._foreign
         if not self._known or not choices or chunk.usage is not None:
             self._take(chunk)
 
@@ -331,6 +355,8 @@ class ChatTap:
         self._known = "id" in head and "model" in head
         extra = chunk.__pydantic_extra__
         if extra:
+            if not extra.keys() <= _OWN:
+                self._foreign, self._plain = True, False
             for name in ("x_groq", "citations", "search_results", "prompt_filter_results"):
                 if extra.get(name):
                     self._extra[name] = extra[name]
@@ -425,7 +451,8 @@ def _calls(into: _Choice, calls: Any) -> None:
 
 def _rest(into: _Choice, held: dict[str, Any]) -> bool:
     """The fields of a fragment beside its text, by its dict: which of them are declared depends on
-    the SDK's version, and a missed attribute of a pydantic model costs a microsecond."""
+    the SDK's version, and a missed attribute of a pydantic model costs a microsecond.
+    """
     seen = False
     if held.get("tool_calls"):
         seen = True

@@ -148,8 +148,9 @@ def parse_speech(body: Raw, reply: Raw | None, facts: Facts) -> LLMCall:
         known["input"] = (Message(role="system", parts=(Text(text=instructions),)), *known["input"])
         known["prompt_fingerprint"] = fingerprint([instructions])
     data = words(reply, "audio") if reply else None
-    # without a word from the request it is MP3
-    kind = facts.mime_type or audio_type(words(body, "response_format") or "mp3")
+    kind = facts.mime_type or ""
+    if not kind.startswith("audio/"):  # without a word from the request it is MP3
+        kind = audio_type(words(body, "response_format") or "mp3")
     sound: Media | None = None
     if data:
         sound = Media(media="audio", url=data_url(data, kind), mime_type=kind)

@@ -312,4 +312,4 @@ def _create(path: str, data: bytes) -> None:
 
 
 def _why(exc: OSError, path: str) -> str:
-    return f"{exc.strerror or type(exc).__qualname__}: {path}"
+    return f"{exc.strerror or type(exc).__qualname__}: {exc.filename or path}"

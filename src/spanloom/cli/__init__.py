@@ -91,7 +91,14 @@ def _usage() -> str:
     wide = max(map(len, COMMANDS))
     lines = [f"  {name:<{wide}}  {command.help}" for name, command in COMMANDS.items()]
     return "\n".join(
-        ["usage: spanloom [--version] [--help] COMMAND ...", "", "commands:", *lines, "", _EPILOG.rstrip()]
+        [
+            "usage: spanloom [--version] [--help] COMMAND ...",
+            "",
+            "commands:",
+            *lines,
+            "",
+            _EPILOG[:-1],
+        ]
     )
 
 

@@ -22,6 +22,7 @@ class Child:
 
     def __init__(self, command: Sequence[str], *, argv0: str, environ: Mapping[str, str]) -> None:
         self._early: list[int] = []
+        self._stopping = False
         self._process: subprocess.Popen[bytes] | None = None
         self._before = {}
         # Handlers, not SIG_IGN: a handler is reset in the child, an ignored signal stays ignored.
@@ -49,14 +50,9 @@ class Child:
             return
         if self._process is None:
             self._early.append(number)
-        elif signal.Signals(number).name not in _OF_TERMINAL:
+        elif signal.Signals(number).name not in _OF_TERMINAL or not in_foreground():
+            self._stopping = number == signal.SIGTSTP
             self._send(number)
-        elif not in_foreground():
-            self._send(number)
-            if number == signal.SIGTSTP:
-                os.kill(os.getpid(), signal.SIGSTOP)
-        elif number == signal.SIGTSTP:
-            os.kill(os.getpid(), signal.SIGSTOP)
 
     def _send(self, number: int) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -75,8 +71,10 @@ class Child:
                 process.returncode = os.waitstatus_to_exitcode(status)
                 self._restore()
                 return process.returncode
-            # It stopped itself, as an editor does on ^Z: the shell watches us, so we stop as well.
-            if in_foreground():
+            # After ^Z the shell watches us and not the child, so we stop as well. The child goes
+            # first, as it may ignore the signal or put the screen in order before.
+            if self._stopping or in_foreground():
+                self._stopping = False
                 os.kill(os.getpid(), signal.SIGSTOP)
                 self._send(signal.SIGCONT)
 
@@ -95,7 +93,8 @@ class Child:
         sys.stderr.flush()
         # the child's core dump is the one of interest; ours would overwrite it
         with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+            _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
         with suppress(OSError, ValueError):  # SIGKILL has no handler to reset
             signal.signal(-status, signal.SIG_DFL)
         with suppress(OSError, ValueError):

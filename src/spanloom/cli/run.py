@@ -32,7 +32,9 @@ _LAUNCHERS = frozenset({
     "env", "nice", "nohup", "time", "exec", "uv", "poetry", "pdm", "hatch", "pipenv", "rye", "run",
 })  # fmt: skip
 _PYTHON = re.compile(r"(python|pypy)[\d.]*t?(\.exe)?", re.IGNORECASE)
-_PARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+_PARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
+)
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -128,14 +130,15 @@ def _python() -> str:
     """The interpreter of the active environment; spanloom may be installed outside it."""
     active = os.environ.get("VIRTUAL_ENV")
     if active and os.path.realpath(active) != os.path.realpath(sys.prefix):
-        found = shutil.which("python", path=os.path.join(active, "Scripts" if os.name == "nt" else "bin"))
+        programs = os.path.join(active, "Scripts" if os.name == "nt" else "bin")
+        found = shutil.which("python", path=programs)
         if found:
             return found
     return sys.executable
 
 
 def is_server(words: Sequence[str]) -> bool:
-    """Whether the command is known to serve, so that one span around all of it would say nothing."""
+    """Whether the command is known to serve: one span around all of it would say nothing."""
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -238,14 +241,16 @@ def _say(message: str) -> None:
     print(f"spanloom: {message}", file=sys.stderr, flush=True)
 
 
-def _summary(
-    environ: Mapping[str, str], run_id: str | None, started_ns: int, claimed: bool
-) -> str:
+def _summary(environ: Mapping[str, str], run_id: str | None, started_ns: int, claimed: bool) -> str:
     from spanloom import settings, store
 
     from .words import money, plural, tokens
 
-    loaded = settings.load(environ=environ)
+    # without what is between us and the child, which the settings do not know
+    own = ("SPANLOOM_RUN", "SPANLOOM_ROOT")
+    loaded = settings.load(
+        environ={name: value for name, value in environ.items() if not name.startswith(own)}
+    )
     if loaded.disabled:
         return "recording is switched off (SPANLOOM_DISABLED); nothing was recorded"
     if "local" not in loaded.backends:

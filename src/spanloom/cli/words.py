@@ -51,11 +51,11 @@ def money(usd: float | None) -> str:
         return ""
     if usd == 0:
         return "$0"
-    if abs(usd) >= 1:
+    if usd >= 1:
         return f"${usd:,.2f}"
-    if abs(usd) >= 0.00005:
-        return f"${usd:.4f}"
-    return f"${usd:.1e}" if abs(usd) < 0.000001 else f"${usd:.6f}"
+    if usd >= 0.1:
+        return f"${usd:.3f}"
+    return f"${usd:.4f}" if usd >= 0.00005 else "<$0.0001"
 
 
 _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")

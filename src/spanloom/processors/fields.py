@@ -189,7 +189,9 @@ class Walker:
     def structure(self, value: Any, path: Path) -> Any:
         return value
 
-    def values(self, values: Mapping[str, t.Value], area: Area, path: Path) -> Mapping[str, t.Value]:
+    def values(
+        self, values: Mapping[str, t.Value], area: Area, path: Path
+    ) -> Mapping[str, t.Value]:
         new = {key: self.value(value, area, (path, key)) for key, value in values.items()}
         return new if any(new[key] is not value for key, value in values.items()) else values
 

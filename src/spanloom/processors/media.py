@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -11,10 +12,23 @@ from msgspec.structs import replace
 
 from spanloom.types import Blob, Media
 
-_HEADER = re.compile(r"data:([\w.+-]{1,64}/[\w.+-]{1,64})?((?:;[\w-]{1,32}=[^;,]{0,128}){0,4})(;base64)?,")
+_HEADER = re.compile(
+    r"data:([\w.+-]{1,64}/[\w.+-]{1,64})?((?:;[\w-]{1,32}=[^;,]{0,128}){0,4})(;base64)?,"
+)
 
 BINARY_KEYS: Final = frozenset(
-    {"data", "b64_json", "base64", "bytes", "image", "audio", "file_data", "file", "content", "blob"}
+    {
+        "data",
+        "b64_json",
+        "base64",
+        "bytes",
+        "image",
+        "audio",
+        "file_data",
+        "file",
+        "content",
+        "blob",
+    }
 )
 """Keys under which a long text of nothing but base64 is taken for binary content."""
 
@@ -31,11 +45,8 @@ class Blobs:
         self._max_bytes = max_bytes
         self._found = {blob.sha256: blob for blob in found}
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Blob]:
         return iter(self._found.values())
-
-    def __len__(self) -> int:
-        return len(self._found)
 
     def add(self, data: bytes, mime_type: str | None) -> tuple[str, bool]:
         """The hash, and whether the content itself is kept."""
@@ -68,7 +79,7 @@ class Blobs:
 def kind_of(mime_type: str | None) -> Kind:
     match (mime_type or "").partition("/")[0]:
         case "image" | "audio" | "video" as kind:
-            return kind  # type: ignore[return-value]
+            return kind
         case _:
             return "file"
 

@@ -232,7 +232,14 @@ class Normaliser(Walker):
                 return sorted(self._sequence(value, path, depth), key=str)
             case list() | tuple() | deque() | range():
                 return self._sequence(value, path, depth)
-        if kind.__module__.partition(".")[0] in ("numpy", "pandas", "torch", "polars", "jax", "jaxlib"):
+        if kind.__module__.partition(".")[0] in (
+            "numpy",
+            "pandas",
+            "torch",
+            "polars",
+            "jax",
+            "jaxlib",
+        ):
             return again(_array(value))
         if hasattr(kind, "get_secret_value"):  # pydantic's: the value must not be asked for
             return "[SECRET_REDACTED]"
@@ -246,7 +253,7 @@ class Normaliser(Walker):
             return again(dict(value.__dict__))
         if hasattr(kind, "__next__") or hasattr(kind, "__anext__") or hasattr(kind, "__await__"):
             return f"<{kind.__name__}>"  # never consumed: it is the program's
-        if kind.__repr__ is object.__repr__:
+        if getattr(kind, "__repr__", None) is object.__repr__:
             return f"<{_name(value)}>"  # not the address, which differs from run to run
         return self._text(repr(value), path)
 
@@ -310,7 +317,7 @@ class Normaliser(Walker):
 
 
 def _encodable(text: str) -> str:
-    """Lone surrogates as visible ``\\udc80``: they have no UTF-8."""
+    """Lone surrogates, which have no UTF-8, as visible escapes."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -341,7 +348,9 @@ def _array(value: Any) -> Any:
     columns = getattr(value, "columns", None)
     if columns is not None:
         head = value.head(TABLE_ROWS)
-        rows: Callable[..., Any] = getattr(head, "to_dicts", None) or (lambda: head.to_dict("records"))
+        rows: Callable[..., Any] = getattr(head, "to_dicts", None) or (
+            lambda: head.to_dict("records")
+        )
         return {"type": kind, "shape": list(shape or ()), "columns": list(columns), "head": rows()}
     if shape is not None:
         size = 1

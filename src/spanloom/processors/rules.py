@@ -9,7 +9,7 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
@@ -28,7 +28,7 @@ def whole(match: re.Match[str]) -> tuple[int, int] | None:
     return match.span()
 
 
-class Rule(Struct, frozen=True, kw_only=True):
+class Rule(Struct, frozen=True, kw_only=True, eq=False):
     """One detector.
 
     ``hints``: one of them must be in the ``view``. ``pattern``: bounded, or linear because it
@@ -57,37 +57,50 @@ _LONG: Final = b"x" * 16
 _LEAD: Final = 12
 
 _FLAT: Final = bytes(
-    ord("0") if chr(c).isdigit() and c < 128 else ord("=") if c in b":=" else ord(chr(c).lower()) & 255
+    ord("0")
+    if chr(c).isdigit() and c < 128
+    else ord("=")
+    if c in b":="
+    else ord(chr(c).lower()) & 255
     for c in range(256)
 )
 _DROPPED: Final = b" \t\r\n\"'`\\-_.*" + bytes(range(128, 256))
 
 
-class Screen:
-    """The views of one text, or of many joined by ``=``."""
+class RuleSet:
+    """Rules, and one search for the hints of all of them in each view."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, rules: Iterable["Rule"]) -> None:
+        self.rules = tuple(rules)
+        self._by_hint: dict[View, dict[bytes, list[Rule]]] = {view: {} for view in get_args(View)}
+        for rule in self.rules:
+            for hint in rule.hints:
+                self._by_hint[rule.view].setdefault(hint.encode(), []).append(rule)
+        self._tails = frozenset(name[-4:-1] for name in self._by_hint["names"])
+        # longest first: a hint may begin with another one
+        long = sorted(self._by_hint["long"], key=len, reverse=True)
+        self._long = re.compile(b"|".join(map(re.escape, long)) or rb"(?!)")
+
+    def suspects(self, text: str) -> tuple["Rule", ...]:
+        """The rules that may match in ``text``, which may be many texts joined by ``=``."""
         raw = text.encode("utf-8", "replace")
         flat = raw.translate(_FLAT, _DROPPED)
-        names = [part[-16:].rstrip(b"0") for part in flat.split(b"=")]
-        self._views: dict[View, bytes] = {
-            "text": raw,
-            "long": _long_words(raw),
-            "names": b"\n".join(names) + b"\n",
-            "digits": flat,
-        }
+        found: dict[Rule, None] = {}
+        views: dict[View, bytes] = {"text": raw, "digits": flat, "names": self._names(flat)}
+        for view, hay in views.items():
+            if hay:
+                for hint, rules in self._by_hint[view].items():
+                    if hint in hay:
+                        found |= dict.fromkeys(rules)
+        for hint in self._long.findall(_long_words(raw)):
+            found |= dict.fromkeys(self._by_hint["long"][hint])
+        return tuple(found)
 
-    def suspects(self, rules: Iterable["Rule"]) -> tuple["Rule", ...]:
-        """The rules that may match."""
-        views = self._views
-        return tuple(
-            rule for rule in rules if any(hint in views[rule.view] for hint in _encoded(rule.hints))
-        )
-
-
-@lru_cache(maxsize=1024)
-def _encoded(hints: tuple[str, ...]) -> tuple[bytes, ...]:
-    return tuple(hint.encode() for hint in hints)
+    def _names(self, flat: bytes) -> bytes:
+        names = flat.translate(None, b"0").split(b"=")
+        if self._tails.isdisjoint([name[-3:] for name in names]):
+            return b""
+        return b"\n".join([name[-32:] for name in names]) + b"\n"
 
 
 def _long_words(raw: bytes) -> bytes:
@@ -108,10 +121,13 @@ def find(text: str, rules: Sequence[Rule]) -> list[Hit]:
     """What is to be replaced, in order; overlapping finds become one, of the longest one's kind."""
     hits = []
     for rule in rules:
+        done = 0
         for match in rule.pattern.finditer(text):
-            span = rule.spot(match)
+            # a spot may reach beyond its match: what lies inside is gone already
+            span = rule.spot(match) if match.end() > done else None
             if span is not None:
                 hits.append(Hit(*span, rule.kind))
+                done = span[1]
     if len(hits) < 2:
         return hits
     hits.sort(key=lambda hit: (hit.start, -hit.end))
@@ -171,8 +187,8 @@ def _shape(name: str, hints: tuple[str, ...], pattern: str, spot: Spot = whole) 
 
 SHAPES: Final = (
     _shape("openai", ("sk-",), _APART + r"sk-[A-Za-z0-9_-]{16,512}", _with_digit),  # also anthropic, ...
-    _shape("aws", ("AKIA", "ASIA", "ABIA", "ACCA"), r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])",
-           _apart),
+    _shape("aws", ("AKIA", "ASIA", "ABIA", "ACCA"),
+           _APART + r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
     _shape("github", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"gh[pousr]_[A-Za-z0-9]{20,255}"),
     _shape("github_pat", ("github_pat_",), r"github_pat_[A-Za-z0-9_]{20,255}"),
     _shape("gitlab", ("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-"),
@@ -239,7 +255,7 @@ def secret_name(name: str) -> bool:
     parts = [part.lower() for part in _PARTS.findall(name[-128:])]
     while parts and parts[-1].isdigit():
         parts.pop()
-    if not parts or _COUNTS.intersection(parts[:-1]) and parts[-1] == "token":
+    if not parts or (_COUNTS.intersection(parts[:-1]) and parts[-1] == "token"):
         return False
     if parts[-1] in _ALONE or parts[-2:] == ["connection", "string"]:
         return True
@@ -259,7 +275,9 @@ _NOT_VALUES: Final = frozenset(
     {"none", "null", "true", "false", "str", "string", "int", "bool", "bytes", "any", "optional",
      "required", "undefined", "nil", "field", "secretstr", "object", "number", "text", "type"}
 )  # fmt: skip
-_BARE: Final = frozenset({"token", "auth", "cookie", "cookies", "credential", "credentials", "secrets"})
+_BARE: Final = frozenset(
+    {"token", "auth", "cookie", "cookies", "credential", "credentials", "secrets"}
+)
 _SCHEME = re.compile(r"(?:(?i:bearer|basic|token|digest|negotiate|apikey)\s{1,4})?")
 _UNQUOTED = re.compile(rf"[^\s,;&\"'<>\\)}}\]|`]{{1,{_VALUE_CHARS}}}")
 _OPEN = re.compile(r"\\{0,8}[\"'`]")
@@ -402,7 +420,9 @@ CARD: Final = Rule(
 
 # --- e-mail addresses
 
-_FILES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "svg", "css", "js", "html", "py", "md"})
+_FILES: Final = frozenset(
+    {"png", "jpg", "jpeg", "gif", "webp", "svg", "css", "js", "html", "py", "md"}
+)
 
 
 def _email(match: re.Match[str]) -> tuple[int, int] | None:
@@ -414,7 +434,10 @@ def _email(match: re.Match[str]) -> tuple[int, int] | None:
         start += 1
     if start == at or match[1].lower() in _FILES:
         return None
-    if text[max(0, start - 1)] == ":" and "://" in text[max(0, start - 256) : start].rpartition(" ")[2]:
+    if (
+        text[max(0, start - 1)] == ":"
+        and "://" in text[max(0, start - 256) : start].rpartition(" ")[2]
+    ):
         return None  # the password of a URL
     return start, match.end()
 
@@ -428,7 +451,7 @@ EMAIL: Final = Rule(
     spot=_email,
 )
 
-RULES: Final[tuple[Rule, ...]] = (*SHAPES, URL, ASSIGNED, OPTION, CARD, EMAIL)
+RULES: Final = RuleSet((*SHAPES, URL, ASSIGNED, OPTION, CARD, EMAIL))
 
 PLACEHOLDERS: Final = {
     "email": "[EMAIL_REDACTED]",

@@ -5,14 +5,15 @@ as it can and stops at the first thing that is not plain: the stages that mend a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
+from operator import attrgetter
 from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.json import Encoder
 
-from spanloom.processors.fields import PLAIN, PLANS, Shape
+from spanloom.processors.fields import PLAIN, PLANS, Field, Shape
 from spanloom.types import Span
 
 MAX_NODES: Final = 50_000
@@ -28,8 +29,30 @@ SPAN_VALUES: Final = 8
 """All texts of a span together may be that many times the cap of one."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{128}")
-_SHAPES: Final[Mapping[type[Struct], tuple[Shape, ...]]] = {
-    kind: tuple(field.shape for field in plan) for kind, plan in PLANS.items()
+_encode: Final = Encoder().encode
+
+Look = tuple[tuple[tuple[Shape, Callable[[Any], Any]], ...], Callable[[Any], Any]]
+
+
+def _look(kind: type[Struct], plan: tuple[Field, ...]) -> Look:
+    """How to get at the fields with words, one by one, and at all structure at once."""
+    words = tuple(
+        (field.shape, attrgetter(field.name))
+        for field in plan
+        if field.shape not in ("structure", "own")
+    )
+    rest = [field.name for field in plan if field.shape == "structure"]
+    if kind is Span:  # its ids are wider than any encoder's integers
+        rest = ["integration", "status"]
+    return words, attrgetter(*rest) if rest else _nothing
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+_LOOKS: Final[Mapping[type[Struct], Look]] = {
+    kind: _look(kind, plan) for kind, plan in PLANS.items()
 }
 
 
@@ -54,11 +77,10 @@ class Survey:
         Odd: the span has to be normalised first. (Or anything else that a broken object raises.)
     """
 
-    __slots__ = ("_depth", "_media", "_names", "_nodes", "longest", "texts")
+    __slots__ = ("_depth", "_media", "_nodes", "longest", "texts")
 
     def __init__(self, span: Span, *, max_depth: int, max_bytes: int, media: bool = True) -> None:
         self.texts: list[str] = []
-        self._names: list[str] = []
         self._depth = max_depth
         self._nodes = MAX_NODES
         self._media = media
@@ -67,9 +89,6 @@ class Survey:
         self.longest = max(lengths)
         if media and (sum(lengths) > SPAN_VALUES * max_bytes or self._over(max_bytes)):
             raise Odd
-        joined = "".join(self._names)
-        if not joined.isascii():
-            joined.encode()  # lone surrogates raise
 
     def _over(self, max_bytes: int) -> bool:
         return self.longest * 4 > max_bytes and any(
@@ -78,23 +97,20 @@ class Survey:
 
     def _struct(self, struct: Struct) -> None:
         texts = self.texts
-        for shape, value in zip(_SHAPES[type(struct)], astuple(struct), strict=True):
+        words, structure = _LOOKS[type(struct)]
+        _encode(structure(struct))  # raises on whatever has no JSON
+        for shape, get in words:
+            value = get(struct)
             if value is None:
                 continue
             kind = type(value)
-            if shape == "structure":
+            if shape == "text":
                 if kind is str:
-                    self._names.append(value)
-                elif kind not in PLAIN and value != ():
-                    self._structure(value)
-            elif shape == "text":
-                if kind is not str:
-                    if kind not in PLAIN:
+                    if self._media and value[:5] == "data:":
                         raise Odd
-                elif self._media and value[:5] == "data:":
-                    raise Odd
-                else:
                     texts.append(value)
+                elif kind not in PLAIN:
+                    raise Odd
             elif shape == "values":
                 if kind is not dict:
                     raise Odd
@@ -104,8 +120,6 @@ class Survey:
                 self._value(value, self._depth)
             elif shape == "struct":
                 self._struct(value)
-            elif shape == "own":
-                pass
             elif kind is not tuple:
                 raise Odd
             elif shape == "structs":
@@ -117,20 +131,6 @@ class Survey:
                         raise Odd
                     texts.append(item)
 
-    def _structure(self, value: Any) -> None:
-        """Small typed things without words: usage, counts, lists of reasons."""
-        if isinstance(value, Struct):
-            value = astuple(value)
-        elif type(value) is dict:
-            value = (*value, *value.values())
-        elif type(value) is not tuple:
-            raise Odd
-        for item in value:
-            if type(item) not in PLAIN:
-                raise Odd
-            if type(item) is str:
-                self._names.append(item)
-
     def _value(self, value: Any, depth: int) -> None:
         kind = type(value)
         if kind is str:
@@ -141,11 +141,14 @@ class Survey:
             self._nodes -= len(value)
             if depth <= 0 or self._nodes < 0:
                 raise Odd
+            texts = self.texts
             for key, item in value.items():
                 if type(key) is not str:
                     raise Odd
-                self.texts.append(key)
-                if item is not None:
+                texts.append(key)
+                if type(item) is str and len(item) < 64:
+                    texts.append(item)
+                elif item is not None:
                     self._value(item, depth - 1)
         elif kind is list:
             self._nodes -= len(value)

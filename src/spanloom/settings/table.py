@@ -304,7 +304,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             reader=seconds(0, 3600),
             doc="How long `flush()` waits where it is not told.",
         ),
-    ] = 10.0
+    ] = 30.0
     batch_spans: Annotated[
         int,
         Key(group=_DELIVERY, reader=count(1, 65_536), doc="Most spans in one export."),

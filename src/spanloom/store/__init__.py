@@ -140,9 +140,7 @@ def _enough(
     return all(f.whole(horizon_ns) for f in found.values() if f.start_ns >= bound)
 
 
-def trace(
-    dir: str | os.PathLike[str], wanted: str, /, *, reading: Reading | None = None
-) -> Trace:
+def trace(dir: str | os.PathLike[str], wanted: str, /, *, reading: Reading | None = None) -> Trace:
     """One trace as a tree.
 
     Args:

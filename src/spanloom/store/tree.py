@@ -159,9 +159,7 @@ def _with_subtotals(nodes: Sequence[Node], facts: dict[str, Fact]) -> Iterator[N
             own = _Sum()
             totals = below.totals() if below else None
             result.append(
-                structs.replace(node, subtotals=totals)
-                if totals and totals.model_calls
-                else node
+                structs.replace(node, subtotals=totals) if totals and totals.model_calls else node
             )
         if below:
             own.merge(below)

@@ -4,8 +4,9 @@ It may run under any interpreter that the program starts, with or without spanlo
 Python 2, so it is written in what all of them understand. It must not stop the program whatever
 goes wrong. A ``sitecustomize`` of the user's own, further down the path, is imported first.
 """
-# ruff: noqa: UP, SIM105, B904, PTH
+# ruff: noqa: UP031
 
+import importlib
 import os
 import sys
 
@@ -28,7 +29,7 @@ def _chain():
     own = sys.modules.pop(__name__)
     sys.path[:] = [entry for entry in sys.path if not _same(entry or os.curdir, here)]
     try:
-        import sitecustomize  # noqa: F401
+        importlib.import_module("sitecustomize")
     except ImportError as exc:
         missing = getattr(exc, "name", None) or str(exc).split()[-1]
         if missing != "sitecustomize":
@@ -41,7 +42,7 @@ def _chain():
 def _program():
     # type: () -> str
     """What this process runs: the name of a script or module; empty where it cannot be known."""
-    words = list(getattr(sys, "orig_argv", ()))[1:]
+    words = list(getattr(sys, "orig_argv", ()))[1:]  # type: list[str]
     while words:
         word = words.pop(0)
         if word == "-c":
@@ -77,10 +78,11 @@ def _start():
     try:
         from spanloom import api
     except ImportError as exc:
-        if (getattr(exc, "name", None) or "").split(".")[0] == "spanloom" or sys.version_info < (3,):
-            _say("spanloom is not importable by %s; the program runs unrecorded" % sys.executable)
+        missing = getattr(exc, "name", None) or "spanloom"
+        if missing.split(".")[0] == "spanloom":
+            _say("not importable by %s; what it runs is not recorded" % sys.executable)
         else:
-            _say("spanloom cannot start (%s); the program runs unrecorded" % exc)
+            _say("cannot start (%s); the program runs unrecorded" % exc)
         return
     _claim()
     api.start_from_environment()
@@ -97,10 +99,10 @@ def _say(message):
 try:
     _chain()
 finally:
-    # The user's module may have raised: then it does so as it would without us, and we start anyway.
+    # Where the user's module raised it does so as without us, and we start all the same.
     try:
         _start()
     except Exception as _exc:
         if os.environ.get("SPANLOOM_STRICT") == "1":
             raise
-        _say("spanloom cannot start (%s); the program runs unrecorded" % type(_exc).__name__)
+        _say("cannot start (%s); the program runs unrecorded" % type(_exc).__name__)
