@@ -352,7 +352,7 @@ def _plain(root: Any) -> Any:
         if isinstance(value, int):
             whole = int.__add__(value, 0)
             bits = whole.bit_length()
-            return whole if bits < 64 else f"<int of {bits} bits>"
+            return whole if bits <= 64 else f"<int of {bits} bits>"
         if isinstance(value, float):
             return _float(value)
         if isinstance(value, (bytes, bytearray)):

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from spanloom import record, store
 from spanloom.types import (
     Agent,
@@ -30,7 +32,9 @@ S = 1_000_000_000
 NOW = time.time_ns() // S * S - 600 * S
 
 
-def span(id: int, parent: int | None = None, *, trace: int = 1, at: float = 0, **facts: Any) -> Span:
+def span(
+    id: int, parent: int | None = None, *, trace: int = 1, at: float = 0, **facts: Any
+) -> Span:
     """A span that starts ``at`` seconds after NOW and takes ``lasts`` seconds."""
     start = NOW + int(at * S)
     lasts = facts.pop("lasts", 1)
@@ -105,14 +109,19 @@ def test_open_spans_by_whether_their_process_is_there(tmp_path: Path) -> None:
 
 
 def test_spans_without_their_parent_stand_behind_the_root(tmp_path: Path) -> None:
-    write(tmp_path, [span(5, 99, at=1), span(6, 98, at=2), span(7, 99, at=3), span(8, 6), span(1, at=4)])
+    write(
+        tmp_path,
+        [span(5, 99, at=1), span(6, 98, at=2), span(7, 99, at=3), span(8, 6), span(1, at=4)],
+    )
     found = store.trace(tmp_path, "last")
     assert shape(found) == [(0, 1), (0, 5), (0, 7), (0, 6), (1, 8)]
     assert [node.adrift for node in found.nodes] == [None, "missing", "missing", "missing", None]
 
 
 def test_a_loop_of_parents_is_cut_at_its_earliest_span(tmp_path: Path) -> None:
-    write(tmp_path, [span(1), span(2, 4, at=2), span(3, 2, at=1), span(4, 3, at=3), span(5, 5, at=9)])
+    write(
+        tmp_path, [span(1), span(2, 4, at=2), span(3, 2, at=1), span(4, 3, at=3), span(5, 5, at=9)]
+    )
     found = store.trace(tmp_path, "last")
     assert shape(found) == [(0, 1), (0, 3), (1, 4), (2, 2), (0, 5)]
     assert [n.adrift for n in found.nodes] == [None, "loop", None, None, "loop"]
@@ -219,7 +228,9 @@ def test_unreadable_lines_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path, [span(1)])
     line = record.encode(span(2, 1))
     with path.open("ab") as out:
-        out.write(b"garbage\n\n\x00\x00\n" + line.replace(b'"v":1', b'"v":9') + b"\n" + line + b"\n")
+        out.write(
+            b"garbage\n\n\x00\x00\n" + line.replace(b'"v":1', b'"v":9') + b"\n" + line + b"\n"
+        )
     reading = store.Reading()
     assert [one.spans for one in store.traces(tmp_path, limit=5, reading=reading)] == [2]
     assert list(reading.unreadable.values()) == [3]
@@ -301,7 +312,7 @@ def test_whatever_the_tree_nothing_is_lost_or_doubled(
     assert found.summary.spans == len(ids) == store.traces(dir, limit=1)[0].spans
     assert found.nodes[0].depth == 0
     depths = [node.depth for node in found.nodes]
-    assert all(b <= a + 1 for a, b in zip(depths, depths[1:], strict=False))
+    assert all(b <= a + 1 for a, b in pairwise(depths))
     path: list[str] = []
     for node in found.nodes:
         del path[node.depth :]

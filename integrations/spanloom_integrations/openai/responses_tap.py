@@ -69,7 +69,7 @@ class ResponsesTap:
             if not isinstance(delta, str):
                 return
             self._into.append(delta)
-        elif type(kind) is str and (kind.endswith(".delta") or kind.endswith(".partial_image")):
+        elif type(kind) is str and kind.endswith((".delta", ".partial_image")):
             pass  # audio, code logs, pictures growing: content, whose whole comes with the item
         else:
             # a call without fragments, as of a search, is content when it comes whole

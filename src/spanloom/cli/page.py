@@ -1,6 +1,7 @@
 """A page of text on a terminal, in a pipe or in a file, and the figures that stand on it."""
 
 import sys
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -8,7 +9,6 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from spanloom import store
 from spanloom.store import Totals, TraceSummary
 
 from .words import duration, money, plural, tokens
@@ -82,8 +82,14 @@ def outcome(trace: TraceSummary) -> str:
     return ", ".join(words) or "ok"
 
 
-def elapsed(ns: int, open: store.Open | None) -> str:
-    return f"{duration(ns)}+" if open else duration(ns)
+def elapsed(trace: TraceSummary) -> str:
+    """How long it took; with a ``+`` how long it took at least, while its root has no end."""
+    if trace.open is None:
+        return duration(trace.duration_ns)
+    ns = trace.duration_ns
+    if trace.open == "open":
+        ns = max(ns, time.time_ns() - trace.start_ns)
+    return f"{duration(ns)}+" if ns else "?"
 
 
 def in_out(totals: Totals, glyphs: Glyphs) -> str:

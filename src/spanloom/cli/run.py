@@ -147,8 +147,8 @@ def is_server(words: Sequence[str]) -> bool:
             continue
         if name == "-c":
             return False
-        if word in ("-W", "-X", "-n", "-u", "--with", "--python", "-p"):
-            rest = rest[1:] if word not in ("-u",) else rest
+        if word in ("-W", "-X", "-n", "--with", "--python", "-p"):
+            rest = rest[1:]
             continue
         if word.startswith("-") or re.match(r"\w+=", word):
             continue
@@ -223,7 +223,7 @@ def unhookable(command: Sequence[str], program: str) -> str | None:
 
 
 def _not_found(name: str) -> int:
-    if os.path.exists(name) and (os.sep in name or name.endswith(".py")):
+    if os.path.exists(name) and (os.sep in name or name in (os.curdir, os.pardir)):
         what = "is a directory" if os.path.isdir(name) else "is not executable"
         hint = "" if os.path.isdir(name) else f" (chmod +x {shlex.quote(name)})"
         return _fail(f"{name} {what}{hint}", 126)

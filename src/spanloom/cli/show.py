@@ -67,7 +67,7 @@ class _TreePage(Page):
         self.line(line.append("  ").append(status, style))
         start = datetime.fromtimestamp(summary.start_ns / 1e9).astimezone()
         when = f"{start:%Y-%m-%d %H:%M:%S %Z}".rstrip()
-        length = elapsed(summary.duration_ns, summary.open)
+        length = elapsed(summary)
         self.line(Text(f"trace {summary.trace_id}  {when}  {length}"))
         resource = first.resource
         service = " ".join(w for w in (summary.service, resource.service_version) if w)

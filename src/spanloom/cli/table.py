@@ -25,7 +25,7 @@ def print_traces(found: Sequence[TraceSummary]) -> None:
             trace.trace_id[:ids],
             f"{start:%H:%M:%S}" if short else f"{start:%m-%d %H:%M}",
             clean(trace.name),
-            elapsed(trace.duration_ns, trace.open),
+            elapsed(trace),
             str(trace.spans),
             str(trace.totals.model_calls or ""),
             in_out(trace.totals, page.glyphs),

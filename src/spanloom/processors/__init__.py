@@ -9,12 +9,13 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from spanloom.errors import strict
 from spanloom.processors.content import KEPT, REMOVED, Policy, Withholder, removed
 from spanloom.processors.keys import Hasher
 from spanloom.processors.limit import Limiter
 from spanloom.processors.media import Blobs
 from spanloom.processors.normalise import Normaliser
-from spanloom.processors.redact import WITHHELD, Redactor, suspects
+from spanloom.processors.redact import WITHHELD, Redactor, suspects, without_found
 from spanloom.processors.rules import RULES, Rule, RuleSet
 from spanloom.processors.survey import Survey
 from spanloom.types import DETAILS, Error, Redaction, Resource, Span
@@ -70,6 +71,8 @@ class Chain:
         try:
             return self._process(span)
         except Exception as exc:  # our fault: what was not checked does not go on
+            if strict():
+                raise
             return bare(span, exc)
 
     def _process(self, span: Span) -> Span:
@@ -88,7 +91,11 @@ class Chain:
             rules = suspects(texts, self._rules)
             if rules:
                 span = Redactor(rules)(span)
-            span = replace(span, resource=self._resource(span.resource))
+            if span.blobs:
+                span = without_found(span, self._rules)
+        resource = self._resource(span.resource)
+        if resource != span.resource:
+            span = replace(span, resource=resource)
         return self._limited(span, survey.longest)
 
     def _survey(self, span: Span, *, media: bool) -> Survey:
@@ -112,7 +119,17 @@ class Chain:
         return span, survey
 
     def _redact_resource(self, resource: Resource) -> Resource:
-        return Redactor(self._rules.rules).struct(resource, "names", None)
+        """The same for all spans of a process; its command line may hold anything."""
+        settings = self._settings
+        normaliser = Normaliser(
+            max_bytes=settings.max_value_bytes,
+            max_depth=settings.max_depth,
+            blobs=Blobs(settings.max_blob_bytes),
+        )
+        plain: Resource = normaliser.struct(resource, "names", None)
+        if settings.content == "full":
+            return plain
+        return Redactor(self._rules.rules).struct(plain, "names", None)
 
     def _limited(self, span: Span, longest: int) -> Span:
         settings = self._settings

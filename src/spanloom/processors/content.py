@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from msgspec.structs import replace
 
-from spanloom.processors.fields import Area, Path, Walker, render
+from spanloom.processors.fields import PLANS, Area, Path, Walker, render
 from spanloom.types import Media, Redaction, Span, Value
 
 Policy = Literal["full", "redacted", "hash", "none"]
@@ -23,6 +23,13 @@ KEPT: Final[frozenset[Area]] = frozenset({"names", "inherit"})
 
 _LABEL = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _FRAME = re.compile(r"[^\n:]{1,512}:\d{1,9} in [\w<>.]{1,256}")
+_FIELDS = "|".join({field.name for plan in PLANS.values() for field in plan})
+_DATA = "|".join(
+    {f.name for plan in PLANS.values() for f in plan if f.shape in ("value", "values")}
+)
+_OUTLINE = re.compile(
+    rf"(?:(?:^|\.)(?!(?:{_DATA})\b)(?:{_FIELDS})\b(?:\[\d+\])?)*(?:(?:^|\.)(?:{_DATA})\b)?"
+)
 _FAULT = re.compile(
     r"[a-z_ ]{1,40}: \w{0,100}(?:Error|Exception|Warning|Timeout|Interrupt|Cancelled)"
 )
@@ -103,4 +110,5 @@ def _text(value: Value) -> str:
 
 def _outline(path: str) -> str:
     """A path without the keys of the program's own data."""
-    return re.split(r"(?<=attributes|metadata\b|rguments\b)[.\[]", path, maxsplit=1)[0]
+    found = _OUTLINE.match(path)
+    return found[0] if found else REMOVED

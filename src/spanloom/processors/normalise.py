@@ -116,11 +116,7 @@ class Normaliser(Walker):
         return plain if type(plain) is dict else {"value": plain}
 
     def value(self, value: t.Value, area: Area, path: Path) -> t.Value:
-        try:
-            return self._any(value, path, self._max_depth)
-        except Exception as exc:  # the user's object is broken, or nested beyond the stack
-            self._cut(path)
-            return f"<{_name(value)}: {type(exc).__name__}>"
+        return self._any(value, path, self._max_depth)
 
     def _any(self, value: Any, path: Path, depth: int) -> t.Value:
         kind = type(value)
@@ -148,6 +144,9 @@ class Normaliser(Walker):
             if kind is list or kind is tuple:
                 return self._sequence(value, path, depth)
             return self._object(value, path, depth)
+        except Exception as exc:  # the user's object is broken
+            self._cut(path)
+            return f"<{_name(value)}: {type(exc).__name__}>"
         finally:
             self._open.discard(id(value))
 
@@ -182,8 +181,10 @@ class Normaliser(Walker):
         if type(key) is str and len(key) <= _KEY_CHARS:
             return _encodable(key)
         match key:
-            case None | bool():
-                text = str(key).lower()
+            case None:
+                text = "null"
+            case bool():
+                text = "true" if key else "false"
             case Enum():
                 text = str(key.value)
             case str():

@@ -28,6 +28,7 @@ SECRET: Final = placeholder("secret")
 _SCREEN_CHARS: Final = 256
 """Shorter texts are not worth a screen of their own."""
 _JSON_LEVELS: Final = 6
+_TEXT_TYPES: Final = ("text/", "application/json", "application/xml", "application/x-")
 _JSON_STARTS: Final = ("{", "[", '"')
 
 
@@ -186,6 +187,21 @@ class Redactor(Walker):
     def _note(self, path: Path, kind: str, count: int = 1) -> None:
         key = (render(path), kind)
         self._found[key] = self._found.get(key, 0) + count
+
+
+def without_found(span: Span, rules: RuleSet) -> Span:
+    """Without the blobs that are text and in which a rule finds something; hash and size stay."""
+    kept, found = [], []
+    for blob in span.blobs:
+        if (blob.mime_type or "").startswith(_TEXT_TYPES):
+            text = blob.data.decode("utf-8", "replace")
+            if Redactor(rules.rules).text(text, "media", None) != text:
+                found.append(Redaction(field=f"blobs.{blob.sha256}", kind="content"))
+                continue
+        kept.append(blob)
+    if not found:
+        return span
+    return replace(span, blobs=tuple(kept), redactions=(*span.redactions, *found))
 
 
 def _announces(text: str, *, pair: bool) -> bool:

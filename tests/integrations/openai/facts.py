@@ -75,6 +75,9 @@ def _responses(facts: WireFacts, document: dict[str, Any]) -> None:
             if item["type"] in ("function_call", "custom_tool_call"):
                 given = item.get("arguments", item.get("input"))
                 facts.tool_calls.append((item["call_id"], item["name"], given))
+            if item["type"] == "tool_search_call" and item.get("execution") == "client":
+                given = json.dumps(item["arguments"])
+                facts.tool_calls.append((item["call_id"], "tool_search", given))
         facts.text = [said]
     usage = reply.get("usage") or {}
     if usage:

@@ -4,7 +4,6 @@ It may run under any interpreter that the program starts, with or without spanlo
 Python 2, so it is written in what all of them understand. It must not stop the program whatever
 goes wrong. A ``sitecustomize`` of the user's own, further down the path, is imported first.
 """
-# ruff: noqa: UP031
 
 import importlib
 import os

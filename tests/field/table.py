@@ -1,0 +1,116 @@
+"""The table of the cases: read from the tests' own marks, with the results of a run.
+
+``pytest tests/field --field-table=docs/reference/field-cases.md`` writes it.
+"""
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+REQUIRED = (
+    "A5 A7 B2 B4 C1 C2 C3 C4 C5 D1 D2 D3 D4 D5 D6 D7 E1 E2 E3 F5 G2 G4 G5 G6 G7 "
+    "H1 H2 H3 H4 H5 I1 I2 I3 I5 J1 J2 J3"
+).split()
+SIDES = ("openai", "manual")
+
+NOT_APPLICABLE: Mapping[tuple[str, str], str] = {
+    ("D1", "manual"): "recording by hand replaces no stream of anybody's",
+    ("D3", "manual"): "raw responses are the SDK's",
+    ("E1", "manual"): "no framework is involved",
+    ("I2", "manual"): "nothing goes over the wire",
+}
+
+HEAD = """\
+# Field cases
+
+What breaks in tools of this kind, and the test that holds it here. Made by
+`pytest tests/field --field-table=docs/reference/field-cases.md`; do not edit.
+
+| id | what must hold | test | OpenAI | by hand |
+| --- | --- | --- | --- | --- |
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test of one case."""
+
+    id: str
+    text: str
+    test: str
+    """``file::function``."""
+    by: tuple[str, ...]
+
+
+def cases() -> list[Case]:
+    """Every test's cases, by id. Read from the source, so that a partial run knows them all."""
+    found: list[Case] = []
+    for path in sorted(HERE.glob("test_*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                found.extend(_of(node, path.stem))
+    return sorted(found, key=lambda case: (case.id, case.test))
+
+
+def _of(function: ast.FunctionDef | ast.AsyncFunctionDef, module: str) -> Iterable[Case]:
+    for mark in function.decorator_list:
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.field":
+            id, text = (ast.literal_eval(arg) for arg in mark.args)
+            given = {k.arg: ast.literal_eval(k.value) for k in mark.keywords}
+            by = given.get("by", SIDES)
+            test = f"{module}::{function.name}"
+            yield Case(id, text, test, (by,) if isinstance(by, str) else tuple(by))
+
+
+def rows(results: Mapping[str, str]) -> list[str]:
+    """Lines of the table. ``results``: of each test, ``passed`` or what else became of it."""
+    known = cases()
+    covered = {(case.id, side) for case in known for side in case.by}
+    lines = []
+    for case in known:
+        said = [_cell(case, side, results, covered) for side in SIDES]
+        lines.append(f"| {case.id} | {case.text} | `{case.test}` | {said[0]} | {said[1]} |")
+    return lines
+
+
+def _cell(
+    case: Case, side: str, results: Mapping[str, str], covered: set[tuple[str, str]]
+) -> str:
+    if side in case.by:
+        return results.get(case.test, "not run")
+    if (case.id, side) in covered:
+        return ""
+    return f"not applicable: {NOT_APPLICABLE.get((case.id, side), 'no reason given')}"
+
+
+def stable(text: str) -> list[tuple[str, ...]]:
+    """Ids, texts and tests of a written table: what does not depend on the run."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    return [tuple(cell.strip() for cell in line.split("|")[1:4]) for line in lines]
+
+
+class Results:
+    """Collects what became of each test, and writes the table at the end of the run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._found: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        file, _, name = report.nodeid.partition("::")
+        test = f"{Path(file).stem}::{name.partition('[')[0]}"
+        if report.failed:
+            self._found[test] = "**failed**"
+        elif report.skipped:
+            self._found.setdefault(test, "skipped")
+        elif report.when == "call":
+            self._found.setdefault(test, "passed")
+
+    def pytest_sessionfinish(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(HEAD + "\n".join(rows(self._found)) + "\n")
