@@ -3,8 +3,8 @@
 Added means: with the recorder minus the bare call. The processes of a round take turns of some
 20 ms, and a turn is compared with the bare call's turn beside it, as the machine's other load
 moves times by tens of percent within seconds; then the middle of the turns and of the rounds
-counts. What other threads and the final flush use is measured by itself and added for the whole
-process. The best peer is the one that adds least, of those that delivered over 99 % of their spans.
+counts. What other threads and the final flush use is measured in a run without turns, and added
+for the whole process. The best peer is the one that adds least, of those that delivered over 99 % of their spans.
 """
 
 import statistics
@@ -215,12 +215,12 @@ class Report:
         what += f" ({', '.join(found)})" if found else ""
         bounds.append(Bound(what, None if found is None else len(found), 0))
         for workload in CALLS:
-            for key in (workload, "cg:" + workload):
+            for key in (workload, "alone:" + workload, "cg:" + workload):
                 runs = self.runs(OURS, key)
                 lost = [r["expected"] - r["spans"] for r in runs if "spans" in r]
                 bare = [1 for r in runs if "spans" in r and not (r["expected"] and r["content"])]
                 if lost:
-                    named = key.replace("cg:", "under valgrind, ")
+                    named = key.replace("cg:", "under valgrind, ").replace("alone:", "alone, ")
                     what = f"{named}: spans lost, doubled or without their content"
                     bounds.append(Bound(what, sum(map(abs, lost)) + len(bare), 0))
         return bounds

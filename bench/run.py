@@ -4,7 +4,8 @@ python bench/run.py                    everything; minutes
 python bench/run.py --quick --check    small; fails where a bound that no load can move is missed
 
 Needs the environments of setup.sh under $BENCH_VENVS, and valgrind for the instructions. Each
-measurement is a fresh process; those of one round take turns of some 20 ms each.
+measurement is a fresh process; those of one round take turns of some 20 ms each, and
+run once more by themselves for what their other threads use.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from workloads import CALLS, VALGRIND_CALLS
 
 HERE = Path(__file__).resolve().parent
 DEFAULT = ["none", "floor", "openinference", "otelv2", "otelgenai", "langfuse", "ours"]
+ALONE = ("W1", "W1A", "W2", "W3", "W9")
+"""Run once more without turns: threads that work by the clock would find their caches cold."""
 PINNED = {
     "PYTHONHASHSEED": "0",  # the same layout of dictionaries in every process
     "PYTHONDONTWRITEBYTECODE": "",
@@ -216,6 +219,12 @@ def measure(args: argparse.Namespace, raw: Raw) -> None:
                 calls = int(CALLS[workload] * args.scale)
                 for name, result in together(args.venvs, order, workload, calls).items():
                     keep(name, workload, result)
+                for name in order if workload in ALONE else ():
+                    keep(
+                        name,
+                        "alone:" + workload,
+                        Worker(args.venvs, name, workload, calls).result(),
+                    )
             done(f"round {r + 1}, {workload}", started)
     for workload in counted:
         for name in names:

@@ -1,12 +1,14 @@
 """One measurement in a fresh process: ``worker.py ADAPTER WORKLOAD CALLS OUT.json [PROFILE]``.
 
 Started by ``run.py`` with the interpreter of the adapter's environment, and told there when it
-has its turn. By hand, with PROFILE, it writes a profile of the loop for ``python -m pstats``.
+has its turn. By hand, with PROFILE, it writes profiles for ``python -m pstats``: of the loop, and
+beside it one of each other thread from its start to its end (PROFILE.1, PROFILE.2 and so on).
 """
 
 import asyncio
 import gc
 import http.client
+import itertools
 import json
 import os
 import resource
@@ -26,6 +28,7 @@ from adapters import ADAPTERS, Adapter
 
 HERE = Path(__file__).parent
 WALL, THREAD, PROCESS = time.perf_counter_ns, time.thread_time_ns, time.process_time_ns
+THREAD_S = time.thread_time
 COUNTING = bool(os.environ.get("BENCH_CALLGRIND"))
 TURNS = int(os.environ.get("BENCH_TURNS", "-1"))
 """File descriptor on which to answer each line of standard input; -1: nobody gives turns."""
@@ -89,6 +92,22 @@ def callgrind(*switch: str) -> None:
     if COUNTING:
         command = ["callgrind_control", *switch, str(os.getpid())]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def profile_threads(path: str) -> None:
+    """A profiler sees its own thread only, so every thread gets one."""
+    import cProfile
+
+    serial, run_thread = itertools.count(1), threading.Thread.run
+
+    def run_profiled(self: threading.Thread) -> None:
+        profiler = cProfile.Profile(THREAD_S)
+        try:
+            profiler.runcall(run_thread, self)
+        finally:
+            profiler.dump_stats(f"{path}.{next(serial)}")
+
+    threading.Thread.run = run_profiled  # type: ignore[method-assign]
 
 
 def turn() -> None:
@@ -155,6 +174,8 @@ def run(adapter: Adapter, workload: str, count: int, profile: str | None) -> dic
     sink = Sink()
     if workloads.PRELOAD.get(workload, "openai"):
         import openai  # noqa: F401
+    if profile:
+        profile_threads(profile)
     adapter.setup(sink.url, workload)
     out: dict[str, Any] = {}
     if workload == "stream":
@@ -179,7 +200,7 @@ def run(adapter: Adapter, workload: str, count: int, profile: str | None) -> dic
     if profile:
         import cProfile
 
-        profiler = cProfile.Profile(time.process_time)
+        profiler = cProfile.Profile(THREAD_S)
         profiler.enable()
     turn()
     rss = rss_mb()

@@ -56,7 +56,9 @@ def answer(client: openai.OpenAI, question: str) -> str:
         messages.append(message.model_dump(exclude_none=True))
         for call in message.tool_calls:
             arguments = json.loads(call.function.arguments)
-            tool = {"look_up_order": look_up_order, "refund_order": refund_order}[call.function.name]
+            tool = {"look_up_order": look_up_order, "refund_order": refund_order}[
+                call.function.name
+            ]
             result = tool(arguments.get("order_id", ""))
             print(f"  {call.function.name}({arguments.get('order_id')!r}) -> {result}")
             messages.append(

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
@@ -242,7 +241,7 @@ def _resource(settings: Settings) -> Resource:
         service_instance=settings.service_instance,
         environment=settings.environment,
         release=settings.release,
-        host=socket.gethostname(),
+        host=platform.node(),
         pid=os.getpid(),
         command=os.path.basename(script) or None,
         runtime=f"{platform.python_implementation()} {platform.python_version()}",
@@ -423,9 +422,10 @@ def handoff(
         if not active.start():
             return
         if outcome == "accepted":
-            if active.root.handoffs is None:
-                active.root.handoffs = {}
-            active.root.handoffs[str(target)] = Link(
+            root = active.local_root()
+            if root.handoffs is None:
+                root.handoffs = {}
+            root.handoffs[str(target)] = Link(
                 trace_id=active.trace_id, span_id=active.span_id, reason="handoff"
             )
         active.end()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from .errors import guard, mistake
-from .recorder import Active, raw_frame, set_raw_frame
+from .recorder import Active, raw_context, set_raw_context
 from .types import DETAILS, AnyDetail, Document, Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -255,17 +255,17 @@ class _Turns:
 
     def __init__(self, active: Active) -> None:
         self.active = active
+        self.inside: Any = raw_context()
         active.detach()
-        self.inside: Any = active
         self.outside: Any = None
 
     def __enter__(self) -> None:
-        self.outside = raw_frame()
-        set_raw_frame(self.inside)
+        self.outside = raw_context()
+        set_raw_context(self.inside)
 
     def __exit__(self, *_exc: object) -> None:
-        self.inside = raw_frame()
-        set_raw_frame(self.outside)
+        self.inside = raw_context()
+        set_raw_context(self.outside)
 
 
 def _generator(target: Any, begin: Begin) -> Any:

@@ -57,6 +57,7 @@ class Bridge:
 
         self._current_span = trace.get_current_span
         self._attach = otel_context.attach
+        self.context = otel_context.get_current
         self._with_span = trace.set_span_in_context
         self._ours = _span_class(trace)
 
@@ -76,6 +77,10 @@ class Bridge:
     def attach(self, active: Active) -> Any:
         beneath = self._current_span()
         return self._attach(self._with_span(self._ours(active, beneath)))
+
+    def restore(self, context: Any) -> None:
+        """Go back to what ``context()`` gave."""
+        self._attach(context)
 
     def detach(self, token: Any) -> None:
         # not opentelemetry.context.detach: it logs an error where a span ends in another context

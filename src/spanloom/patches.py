@@ -205,6 +205,8 @@ def apply(integration: Integration) -> Live:
         build.CONTROL_FLOW.update(integration.control_flow)
     live.on = True
     for row in integration.rows:
+        if not live.on:  # an earlier row did not fit this version
+            break
         module = row.module if isinstance(row, Hook) else row.target.partition(":")[0]
         if module in sys.modules:
             _place(live, row)
@@ -232,6 +234,7 @@ def _place(live: Live, row: Row) -> None:
         if not row.optional:
             _switch_off(live, f"{row.target} is gone ({exc})")
         return
+    original = _beneath(original)
     make = _recorder if isinstance(row, Patch) else _observer
     ours = make(live, row, original)  # type: ignore[arg-type]
     setattr(owner, attribute, ours)
@@ -249,6 +252,19 @@ def _resolve(target: str) -> tuple[Any, str, Any, bool]:
     if attribute in vars(owner):
         return owner, attribute, vars(owner)[attribute], False
     return owner, attribute, inspect.getattr_static(owner, attribute), True
+
+
+def _beneath(original: Any) -> Any:
+    """Without the wrapper of an earlier copy of this module, which a re-import of spanloom leaves."""
+    while (
+        getattr(getattr(original, "__code__", None), "co_filename", None) == _FILE
+        and original.__globals__ is not globals()
+    ):
+        original = original.__wrapped__
+    return original
+
+
+_FILE = _beneath.__code__.co_filename
 
 
 def _switch_off(live: Live, why: str) -> None:

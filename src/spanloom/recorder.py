@@ -86,10 +86,16 @@ class Tap(Protocol):
 
 
 class Frame:
-    """A node of the context. ``span`` is the nearest span at or above it, running or not."""
+    """A node of the context, linked upward.
+
+    A frame that is a span itself does not say so in ``span``: an object that refers to itself is
+    freed only by the cyclic collector.
+    """
 
     above: "Frame | None" = None
+    is_span = False
     span: "Active | Remote | None" = None
+    """The nearest span above, running or not."""
     ambient: Ambient = NOTHING
     closed = False
 
@@ -108,7 +114,7 @@ class Scope(Frame):
                 frame = frame.above
             frame = frame or _process
             if frame is not None:
-                self.above, self.span, below = frame, frame.span, frame.ambient
+                self.above, self.span, below = frame, _span_of(frame), frame.ambient
             else:
                 below = NOTHING
             changes = self._changes
@@ -138,17 +144,16 @@ class Scope(Frame):
 class Remote(Frame):
     """A span of another process or another library: a parent, nothing more."""
 
+    is_span = True
     dropped = False
     kept_children = False
     parent = None
     kind = "remote"
-    root: "Active | None" = None
 
     def __init__(
         self, trace_id: int, span_id: int, ambient: Ambient = NOTHING, above: Frame | None = None
     ) -> None:
         self.trace_id, self.span_id, self.ambient, self.above = trace_id, span_id, ambient, above
-        self.span = self
         self.anchor = time_ns() - perf_counter_ns()
 
 
@@ -173,6 +178,13 @@ def use_process_frame(frame: Frame | None) -> None:
 def use_otel(bridge: Any) -> None:
     global _otel
     _otel = bridge
+
+
+def _span_of(frame: Frame) -> "Active | Remote | None":
+    if frame.is_span:
+        assert isinstance(frame, Active | Remote)
+        return frame
+    return frame.span
 
 
 class Failure:
@@ -210,6 +222,7 @@ class Active(Frame):
     """
 
     # What most spans never set lies in the class: an instance pays only for what it has.
+    is_span = True
     parent: "Active | Remote | None" = None
     trace_id = 0
     span_id = 0
@@ -235,7 +248,6 @@ class Active(Frame):
     weight = 512
     """Bytes this span holds, roughly."""
     handoffs: dict[str, Link] | None = None
-    root: "Active"
     session: Session | None = None
     classify: "Callable[[Mapping[str, Any], Sequence[str]], ErrorType] | None" = None
     """The integration's judgement of an exception's note and class names. Runs on the worker."""
@@ -270,10 +282,10 @@ class Active(Frame):
         sink = _sink
         if sink is None or self.tick:
             return False
-        frame = previous = _current.get()
+        frame = _current.get()
         while frame is not None and frame.closed:
             frame = frame.above
-        self._previous = frame if frame is not previous else previous
+        self._previous = frame
         if parent is not None:
             frame = parent
         elif _otel is not None:
@@ -283,18 +295,17 @@ class Active(Frame):
         over: Active | Remote | None = None
         if frame is not None:
             ambient = frame.ambient
-            if ambient.suppressed:
-                return False
-            self.ambient = ambient
-            over = frame.span
+            if ambient is not NOTHING:
+                if ambient.suppressed:
+                    return False
+                self.ambient = ambient
+            over = frame if frame.is_span else frame.span  # type: ignore[assignment]
             while over is not None and over.closed:
                 over = over.parent
         self.above = frame
-        self.span = self
         self.span_id = _bits(64) or 1
         if over is None:
             self.trace_id = _bits(128) or 1
-            self.root = self
             if not sink.admits():
                 self.dropped = True
             self.tick = tick = perf_counter_ns()
@@ -302,7 +313,6 @@ class Active(Frame):
         else:
             self.parent = over
             self.trace_id = over.trace_id
-            self.root = over.root or self
             self.anchor = over.anchor
             if over.dropped:
                 self.dropped = True
@@ -318,7 +328,9 @@ class Active(Frame):
             self.tick = perf_counter_ns()
         self.sink = sink
         sink.started(self)
-        self.attach()
+        _current.set(self)
+        if _otel is not None:
+            self._otel_token = _otel.attach(self)
         return True
 
     def attach(self) -> None:
@@ -378,8 +390,15 @@ class Active(Frame):
 
     def _receive(self) -> None:
         """An agent that somebody handed over to links to that handoff."""
-        if (waiting := self.root.handoffs) and (link := waiting.pop(self.agent_name, None)):
+        if (waiting := self.local_root().handoffs) and (link := waiting.pop(self.agent_name, None)):
             self.links = [*(self.links or ()), link]
+
+    def local_root(self) -> "Active":
+        """The uppermost span of this trace in this process."""
+        root = self
+        while isinstance(root.parent, Active):
+            root = root.parent
+        return root
 
     @property
     def agent_name(self) -> str:
@@ -476,7 +495,7 @@ def current_frame() -> Frame | None:
 def current_parent() -> Parent:
     """The innermost span still running, ours or remote."""
     frame = current_frame()
-    span = frame.span if frame is not None else None
+    span = _span_of(frame) if frame is not None else None
     while span is not None and span.closed:
         span = span.parent
     return span
@@ -525,3 +544,15 @@ def raw_frame() -> Frame | None:
 
 def set_raw_frame(frame: Frame | None) -> None:
     _current.set(frame)
+
+
+def raw_context() -> tuple[Frame | None, Any]:
+    """Like ``raw_frame``, with OpenTelemetry's context where the application uses it."""
+    return _current.get(), _otel.context() if _otel is not None else None
+
+
+def set_raw_context(context: tuple[Frame | None, Any]) -> None:
+    frame, otel_context = context
+    _current.set(frame)
+    if _otel is not None and otel_context is not None:
+        _otel.restore(otel_context)

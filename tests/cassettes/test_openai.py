@@ -17,13 +17,12 @@ import pytest
 from openai import AzureOpenAI, OpenAI
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
+from tests.integrations.openai.facts import WireFacts, read
 
 import spanloom
 from spanloom.backends.memory import MemoryBackend
 from spanloom.testing import Interaction, Replay
 from spanloom.types import Embedding, Guardrail, LLMCall, Span, Text, ToolRequest
-
-from tests.integrations.openai.facts import WireFacts, read
 
 FOLDERS = ("openai", "azure-openai", "openai-compatible")
 ROOT = Path(os.environ["SPANLOOM_CASSETTES"])

@@ -246,6 +246,7 @@ async def a_abandon(client: Any) -> None:
         if chunk.choices[0].delta.content:
             break
     del stream, chunk
+    await asyncio.sleep(0.01)  # the event loop closes the outermost generator
     gc.collect()
     await asyncio.sleep(0.01)
 

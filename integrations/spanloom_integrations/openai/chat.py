@@ -217,6 +217,9 @@ def _with_sources(output: list[Message], reply: Raw) -> tuple[Message, ...]:
     return tuple(output)
 
 
+_BESIDE = (
+    "x_groq", "citations", "search_results", "related_questions", "prompt_filter_results", "moderation",
+)  # fmt: skip
 _OWN = {"obfuscation", "service_tier", "moderation"}  # OpenAI's, unknown to some version of the SDK
 
 
@@ -280,14 +283,12 @@ class ChatTap:
             # the usual chunk, a piece of text of the only choice; what follows takes twice as long
             choice = choices[0]
             delta = choice.delta
-            said = delta.content
+            said = None if delta is None else delta.content
             if (
                 type(said) is str
                 and said
-                and choice.index == self._index
                 and choice.finish_reason is None
                 and len(delta.__pydantic_fields_set__) == 1
-                and chunk.usage is None
             ):
                 self._append(said)
                 self.chunks += 1
@@ -324,13 +325,14 @@ class ChatTap:
             self.last_tick = tick or perf_counter_ns()
             if not self.first_tick:
                 self.first_tick = self.last_tick
-                # a server that adds fields of its own shows it in its first chunks
-                self._plain = not self._foreign
+                # a server that adds fields of its own, or usage to each chunk, does so from the first
+                self._plain = self._wanted == 1 and not self._foreign and chunk.usage is None
         if not self._known or not choices or chunk.usage is not None:
             self._take(chunk)
 
     def _turn(self, index: Any) -> None:
         """Chunks of several choices take turns; of one choice, this is for the first chunk only."""
+        self._plain = False
         into = self._choices.get(index)
         if into is None:
             into = self._choices[index] = _Choice()
@@ -357,7 +359,7 @@ class ChatTap:
         if extra:
             if not extra.keys() <= _OWN:
                 self._foreign, self._plain = True, False
-            for name in ("x_groq", "citations", "search_results", "prompt_filter_results"):
+            for name in _BESIDE:
                 if extra.get(name):
                     self._extra[name] = extra[name]
             error = extra.get("error")

@@ -17,8 +17,8 @@ View = Literal["text", "long", "names", "digits"]
 """Where a rule's hints are looked for.
 
 ``text``: as it is. ``long``: only words of 16 and more of ``A-Z a-z 0-9 _ -``, each with the 12
-characters before it. ``names``: the lower-case letters before each ``:`` and ``=``, then a line
-end. ``digits``: digits as ``0``, without spaces and dashes.
+characters before it. ``names``: the lower-case letters at the end of what stands before each ``:``
+and ``=``. ``digits``: digits as ``0``, without spaces and dashes.
 """
 
 Spot = Callable[[re.Match[str]], tuple[int, int] | None]
@@ -68,53 +68,50 @@ _DROPPED: Final = b" \t\r\n\"'`\\-_.*" + bytes(range(128, 256))
 
 
 class RuleSet:
-    """Rules, and one search for the hints of all of them in each view."""
+    """Rules, and their hints by view, ready to be looked for in all texts of a span at once."""
 
     def __init__(self, rules: Iterable["Rule"]) -> None:
         self.rules = tuple(rules)
-        self._by_hint: dict[View, dict[bytes, list[Rule]]] = {view: {} for view in get_args(View)}
-        for rule in self.rules:
-            for hint in rule.hints:
-                self._by_hint[rule.view].setdefault(hint.encode(), []).append(rule)
-        self._tails = frozenset(name[-4:-1] for name in self._by_hint["names"])
-        # longest first: a hint may begin with another one
-        long = sorted(self._by_hint["long"], key=len, reverse=True)
-        self._long = re.compile(b"|".join(map(re.escape, long)) or rb"(?!)")
+        self._hints: dict[View, list[tuple[str, Rule]]] = {
+            view: [(hint, rule) for rule in self.rules if rule.view == view for hint in rule.hints]
+            for view in get_args(View)
+        }
+        self._names = tuple(hint.encode() for hint, _ in self._hints["names"])
+        self._tails = frozenset(name[-3:] for name in self._names)
 
     def suspects(self, text: str) -> tuple["Rule", ...]:
         """The rules that may match in ``text``, which may be many texts joined by ``=``."""
         raw = text.encode("utf-8", "replace")
         flat = raw.translate(_FLAT, _DROPPED)
+        views: dict[View, str] = {
+            "text": text,
+            "long": _long_words(raw),
+            "names": self._names_in(flat),
+            "digits": flat.decode("latin-1"),
+        }
         found: dict[Rule, None] = {}
-        views: dict[View, bytes] = {"text": raw, "digits": flat, "names": self._names(flat)}
         for view, hay in views.items():
             if hay:
-                for hint, rules in self._by_hint[view].items():
-                    if hint in hay:
-                        found |= dict.fromkeys(rules)
-        for hint in self._long.findall(_long_words(raw)):
-            found |= dict.fromkeys(self._by_hint["long"][hint])
+                for rule in [rule for hint, rule in self._hints[view] if hint in hay]:
+                    found[rule] = None
         return tuple(found)
 
-    def _names(self, flat: bytes) -> bytes:
-        names = flat.translate(None, b"0").split(b"=")
-        if self._tails.isdisjoint([name[-3:] for name in names]):
-            return b""
-        return b"\n".join([name[-32:] for name in names]) + b"\n"
+    def _names_in(self, flat: bytes) -> str:
+        tails, names = self._tails, flat.translate(None, b"0").split(b"=")
+        near = [name[-32:] for name in names if name[-3:] in tails and name.endswith(self._names)]
+        return b"\n".join(near).decode("latin-1")
 
 
-def _long_words(raw: bytes) -> bytes:
+def _long_words(raw: bytes) -> str:
     words = raw.translate(_WORDS)
-    at = words.find(_LONG)
-    if at < 0:
-        return b""
     found = []
+    at = words.find(_LONG)
     while at >= 0:
         end = words.find(b" ", at)
         end = len(raw) if end < 0 else end
         found.append(raw[max(0, at - _LEAD) : end])
         at = words.find(_LONG, end)
-    return b"\n".join(found)
+    return b"\n".join(found).decode("latin-1")
 
 
 def find(text: str, rules: Sequence[Rule]) -> list[Hit]:
@@ -341,14 +338,11 @@ ASSIGNED: Final = Rule(
     name="assigned",
     kind="secret",
     view="names",
-    hints=tuple(
-        f"{name}\n"
-        for name in (
-            "password", "passwords", "passwd", "passphrase", "passcode", "pwd", "secret", "secrets",
-            "token", "credential", "credentials", "authorization", "auth", "cookie", "cookies",
-            "apikey", "accesskey", "secretkey", "privatekey", "signingkey", "encryptionkey",
-            "accountkey", "masterkey", "authkey", "sharedkey", "connectionstring",
-        )
+    hints=(
+        "password", "passwords", "passwd", "passphrase", "passcode", "pwd", "secret", "secrets",
+        "token", "credential", "credentials", "authorization", "auth", "cookie", "cookies",
+        "apikey", "accesskey", "secretkey", "privatekey", "signingkey", "encryptionkey",
+        "accountkey", "masterkey", "authkey", "sharedkey", "connectionstring",
     ),
     pattern=re.compile(
         rf"((?i:{_NAME})\d{{0,4}})[\"'\\\]`*]{{0,8}}\s{{0,4}}(?:=>|:=|={{1,2}}|:)[*\s]{{0,4}}"

@@ -18,6 +18,8 @@ class WireFacts:
     finish: list[str] = field(default_factory=list)
     tool_calls: list[tuple[str | None, str, str]] = field(default_factory=list)
     """Id, name and arguments (or custom input), as text."""
+    places: dict[tuple[int, int], int] = field(default_factory=dict, compare=False)
+    """Where in them the call of a choice lies, by their indices: its fragments come in turns."""
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
@@ -104,11 +106,12 @@ def _choices(facts: WireFacts, document: dict[str, Any]) -> None:
         for position, call in enumerate(said.get("tool_calls") or []):
             function = call.get("function") or call.get("custom") or {}
             given = function.get("arguments") or function.get("input") or ""
-            at = call.get("index", position)
-            if "delta" in choice and at < len(facts.tool_calls):
-                id_, name, before = facts.tool_calls[at]
-                facts.tool_calls[at] = (id_, name, before + given)
+            at = (index, call.get("index", position))
+            if "delta" in choice and at in facts.places:
+                id_, name, before = facts.tool_calls[facts.places[at]]
+                facts.tool_calls[facts.places[at]] = (id_, name, before + given)
             else:
+                facts.places[at] = len(facts.tool_calls)
                 facts.tool_calls.append((call.get("id"), function.get("name", ""), given))
     usage = document.get("usage") or (document.get("x_groq") or {}).get("usage") or {}
     if usage:

@@ -263,6 +263,30 @@ def test_last_cumulative_usage_wins_and_groq_has_its_own_place() -> None:
     assert "usage" not in tapped([chunk(delta(content="a"))]).reply()
 
 
+def test_chunks_of_the_sdk_are_read_like_those_of_the_wire() -> None:
+    from openai._models import construct_type
+    from openai.types.chat import ChatCompletionChunk
+
+    calls = [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]
+    sent = [
+        chunk(delta(role="assistant", content="")),
+        chunk(delta(content="a")),
+        chunk(delta(content="b")),
+        chunk({"index": 0, "delta": None, "finish_reason": None}),
+        chunk(delta(content="c", tool_calls=calls)),
+        chunk(delta(content="", reasoning="late")),
+        chunk(delta(finish="stop", content="d"), service_tier="flex"),
+        chunk(usage={"prompt_tokens": 1, "completion_tokens": 2}),
+    ]
+    tap = chat.ChatTap({})
+    for raw in sent:
+        tap.feed(construct_type(type_=ChatCompletionChunk, value=copy.deepcopy(raw)))
+    assert tap.reply() == tapped(sent).reply()
+    assert tap.reply()["choices"][0]["message"]["content"] == "abcd"
+    assert (tap.chunks, tap.complete, tap.reply()["service_tier"]) == (5, True, "flex")
+    assert 0 < tap.first_tick < tap.last_tick
+
+
 def test_all_choices_have_to_end() -> None:
     chunks = [chunk(delta(0, content="a")), chunk(delta(0, "stop"))]
     assert not tapped(chunks, {"n": 2}, done=False).complete

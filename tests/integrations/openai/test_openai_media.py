@@ -99,7 +99,7 @@ def test_speech() -> None:
 
 def test_uploads_read_nothing() -> None:
     file = io.BytesIO(b"data")
-    file.name = "/tmp/some/picture.png"  # type: ignore[misc]
+    file.name = "/tmp/some/picture.png"
     [found] = media.uploads([("image[]", file)])
     assert found == Media(media="image", mime_type="image/png", name="picture.png")
     assert file.tell() == 0

@@ -95,7 +95,7 @@ def test_items_of_the_input() -> None:
 
 
 def test_tools_of_the_provider() -> None:
-    output = [
+    output: list[dict[str, Any]] = [
         {"type": "web_search_call", "id": "w", "action": {"type": "search", "query": "q"}},
         {"type": "mcp_call", "id": "m", "name": "ask", "arguments": "{}", "output": "yes"},
         {"type": "mcp_call", "id": "e", "name": "ask", "arguments": "{}", "error": "no"},
