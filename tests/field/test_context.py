@@ -138,14 +138,14 @@ async def in_async_generator(ask: AAsk) -> None:
         pass
 
 
-async def in_recorded_generator_of_others(ask: AAsk) -> None:
-    async for _ in asyncio.as_completed([ask(), ask()]) if False else _each(ask):
-        pass
-
-
-async def _each(ask: AAsk) -> AsyncIterator[Any]:
+async def in_wait_for(ask: AAsk) -> None:
     for _ in range(2):
-        yield await asyncio.wait_for(ask(), 10)
+        await asyncio.wait_for(ask(), 10)
+
+
+async def in_as_completed(ask: AAsk) -> None:
+    for next_done in asyncio.as_completed([ask(), ask()]):
+        await next_done
 
 
 async def in_call_soon(ask: AAsk) -> None:
@@ -165,7 +165,7 @@ async def in_loop_of_a_thread(ask: AAsk) -> None:
 @pytest.mark.parametrize("by", ["openai", "manual"])
 @pytest.mark.parametrize(
     "place",
-    [in_gather, in_task_group, in_async_generator, in_recorded_generator_of_others, in_call_soon,
+    [in_gather, in_task_group, in_async_generator, in_wait_for, in_as_completed, in_call_soon,
      in_loop_of_a_thread],
 )  # fmt: skip
 async def test_tasks(watched: Watched, provider: Any, place: Any, by: str) -> None:

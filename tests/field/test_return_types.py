@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-import httpx2 as httpx
 import openai
 import pytest
 from openai._base_client import AsyncAPIClient, SyncAPIClient
@@ -25,6 +24,14 @@ LONG = Chat(text="one two three four", chunks=("one ", "two ", "three ", "four")
 # -- D1 -------------------------------------------------------------------------------------------
 
 
+def raised(stream: Any) -> BaseException:
+    try:
+        list(stream)
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
 @pytest.mark.field("D1", "a stream is the SDK's own, with all its attributes", by="openai")
 def test_stream_object(watched: Watched, client: openai.OpenAI, provider: FakeProvider) -> None:
     provider.script([LONG] * 5)
@@ -36,11 +43,12 @@ def test_stream_object(watched: Watched, client: openai.OpenAI, provider: FakePr
     plain = ask()
     attributes, ways = dir(plain), dir(plain.response)
     plain.close()
+    closed = raised(plain)
     spanloom.instrument("openai")
     with ask() as stream:
         assert type(stream) is openai.Stream
         assert dir(stream) == attributes
-        assert set(dir(stream.response)) - set(ways) == set()
+        assert dir(stream.response) == ways
         assert stream.response.status_code == 200
         assert stream.response.headers["x-request-id"].startswith("req_")
         first = next(stream)
@@ -55,7 +63,7 @@ def test_stream_object(watched: Watched, client: openai.OpenAI, provider: FakePr
     assert stream.response.is_closed
     stream = ask()
     stream.response.close()
-    with pytest.raises(httpx.StreamClosed) if False else pytest.raises(Exception, match=r"."):
+    with pytest.raises(type(closed)):
         list(stream)
     assert len(watched.spans()) == 3
 
@@ -163,7 +171,6 @@ def test_iterators(watched: Watched, client: openai.OpenAI, provider: FakeProvid
         model="gpt-4o",
         messages=(m for m in [{"role": "system", "content": "Be brief."}, *ASK]),
         tools=iter([tool]),
-        stop=(s for s in ["."]),
     )
     client.embeddings.create(model="text-embedding-3-small", input=(t for t in ["a", "b"]))
     client.responses.create(
@@ -248,6 +255,8 @@ def copied(thing: Any) -> str:
         return type(exc).__name__
 
 
+# the SDK's client cannot be copied deeply, and says so when what there is of the copy goes
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.field("D6", "what inspects, copies or pickles the SDK sees no difference", by="openai")
 def test_inspection(start: Callable[..., Watched], client: openai.OpenAI) -> None:
     def facts() -> list[Any]:
@@ -258,7 +267,7 @@ def test_inspection(start: Callable[..., Watched], client: openai.OpenAI) -> Non
             found += [
                 inspect.signature(method), inspect.iscoroutinefunction(method),
                 inspect.isfunction(method), method.__name__, method.__qualname__,
-                method.__module__, method.__doc__, method.__annotations__, method.__defaults__,
+                method.__module__, method.__doc__, method.__annotations__,
                 inspect.getsource(method), pickled(method), copied(method), dir(owner),
                 functools.wraps(method)(lambda *_: None).__name__,
             ]  # fmt: skip
@@ -268,12 +277,9 @@ def test_inspection(start: Callable[..., Watched], client: openai.OpenAI) -> Non
 
     before = facts()
     start()
-    during = facts()
+    assert facts() == before
     spanloom.uninstrument()
     assert facts() == before
-    # ``__defaults__`` and ``__kwdefaults__`` belong to the code; the signature tells them
-    defaults = [i for i, fact in enumerate(before) if fact != during[i]]
-    assert not [before[i] for i in defaults if before[i] is not None], defaults
 
 
 @spanloom.tool
