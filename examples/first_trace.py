@@ -1,10 +1,12 @@
 """The first trace, with no account and no network: ``./demo`` runs this.
 
 Starts a fake provider on a loopback port, runs ``examples/support.py`` under ``spanloom run``, and
-shows what was recorded. The program is not changed, and does not import spanloom.
+shows what was recorded beside what the provider says it answered: other figures on every run. The
+program is not changed, and does not import spanloom.
 """
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -20,23 +22,34 @@ SAID = {
 }
 
 
+def usage(prompt: int, cached: bool) -> Tokens:
+    """Counts as a provider would make them up: nobody can know them beforehand."""
+    output = random.randint(12, 400)
+    return Tokens(
+        prompt=prompt + random.randint(0, 99),
+        completion=output,
+        cached=random.randint(0, prompt) if cached else 0,
+        reasoning=random.randint(0, output // 2),
+    )
+
+
 def support(call: Call) -> Chat | Error:
     """What a well-behaved model would say to the program."""
     if "retired" in call.params["model"]:
         return Error(404)
     results = [m for m in call.params["messages"] if m["role"] == "tool"]
-    usage = Tokens(prompt=len(call.body) // 4, completion=21, cached=64 * len(results))
+    used = usage(len(call.body) // 4, cached=bool(results))
     if "look up order" in call.text:
         step = ("look_up_order", "refund_order")[len(results) : len(results) + 1]
         if step:
-            return Chat(tool_calls=(ToolCall(step[0], {"order_id": "1042"}),), usage=usage)
-        return Chat(text="Order 1042 was lost; I have refunded 39.90 USD.", usage=usage)
+            return Chat(tool_calls=(ToolCall(step[0], {"order_id": "1042"}),), usage=used)
+        return Chat(text="Order 1042 was lost; I have refunded 39.90 USD.", usage=used)
     text = next((said for word, said in SAID.items() if word in call.text), "I do not know.")
-    return Chat(text=text, chunks=12, chunk_delay_s=0.02, usage=usage)
+    return Chat(text=text, chunks=12, chunk_delay_s=0.02, usage=used)
 
 
 def main() -> int:
-    with FakeProvider(seed=7) as provider:
+    with FakeProvider() as provider:
         provider.on("/chat/completions", support)
         environ = os.environ | {"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "none-needed"}
         spanloom = [sys.executable, "-m", "spanloom"]
@@ -49,7 +62,17 @@ def main() -> int:
             if status := subprocess.run(command, env=environ, check=False).returncode:
                 return status
             print(flush=True)
+        print("the provider says it answered:", totals(provider))
     return 0
+
+
+def totals(provider: FakeProvider) -> str:
+    """The provider's own account, to hold against the last lines of the tree."""
+    told = [e.answer.usage or {} for e in provider.exchanges if e.status == 200]
+    into = sum(u.get("prompt_tokens", 0) for u in told)
+    out = sum(u.get("completion_tokens", 0) for u in told)
+    failed = sum(e.status != 200 for e in provider.exchanges)
+    return f"{len(provider.exchanges)} calls, {into} tokens in, {out} out, {failed} refused"
 
 
 if __name__ == "__main__":

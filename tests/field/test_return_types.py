@@ -173,17 +173,16 @@ def test_iterators(watched: Watched, client: openai.OpenAI, provider: FakeProvid
         tools=iter([tool]),
     )
     client.embeddings.create(model="text-embedding-3-small", input=(t for t in ["a", "b"]))
-    client.responses.create(
-        model="gpt-4o", input=(m for m in [{"role": "user", "content": "Count."}])
-    )
+    tool = {"type": "function", "name": "add", "parameters": {"type": "object"}, "strict": False}
+    client.responses.create(model="gpt-4o", input="Count.", tools=(t for t in [tool]))
     chat, embeddings, response = (e.json for e in provider.exchanges)
     assert [m["content"] for m in chat["messages"]] == ["Be brief.", "Count."]
-    assert chat["tools"] == [tool]
+    assert [t["function"]["name"] for t in chat["tools"]] == ["add"]
     assert embeddings["input"] == ["a", "b"]
-    assert response["input"] == [{"role": "user", "content": "Count."}]
+    assert response["tools"] == [tool]
     spans = watched.spans()
     assert [len(s.detail.input) for s in spans] == [2, 2, 1]
-    assert [t.name for t in spans[0].detail.tools] == ["add"]
+    assert [[t.name for t in s.detail.tools] for s in (spans[0], spans[2])] == [["add"], ["add"]]
 
 
 @pytest.mark.field("D4", "an iterator given to a recorded function reaches it whole", by="manual")
