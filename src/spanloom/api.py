@@ -270,7 +270,7 @@ def span(name: str, /, *, kind: Kind = "task", **attributes: Any) -> SpanMaker:
             f"span: kind {kind!r} is not known; known: {', '.join(DETAILS)}. It is recorded as a task."
         )
         kind = "task"
-    return SpanMaker(name, kind, "manual", None, None, attributes or None)
+    return SpanMaker(name, kind, attributes or None)
 
 
 class _KindMaker:

@@ -26,7 +26,7 @@ class SpanMaker(Active):
 
 
 def maker(kind: Kind, name: str, attributes: dict[str, Any]) -> SpanMaker:
-    return SpanMaker(name, kind, "manual", None, None, attributes or None)
+    return SpanMaker(name, kind, attributes or None)
 
 
 def decorated(target: Any, kind: Kind, name: str | None, attributes: dict[str, Any]) -> Any:
@@ -61,9 +61,7 @@ class _Recipe:
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Active | None:
         try:
-            active = Active(
-                self.name, self.kind, "manual", None, None, dict(self.attributes) or None
-            )
+            active = Active(self.name, self.kind, dict(self.attributes) or None)
             active.extract = self.extract
             active.input = ([_copied(a) for a in args], {k: _copied(v) for k, v in kwargs.items()})
             return active if active.start() else None

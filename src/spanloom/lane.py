@@ -276,12 +276,17 @@ class Lane:
         return self.dropped.get("lane_full", 0) + self.dropped.get("parent_dropped", 0)
 
     def report(self, upstream: int, upstream_dropped: int) -> BackendReport:
-        """Since the last report. ``upstream``: spans the pipeline still holds, in any case for us."""
-        now = BackendReport(sent=self.sent, dropped=sum(self.dropped.values()) + upstream_dropped)
+        """Since the last report.
+
+        Args:
+            upstream: spans that the pipeline still holds, in any case for us.
+            upstream_dropped: what it dropped since the last report, and we never saw.
+        """
+        now = BackendReport(sent=self.sent, dropped=sum(self.dropped.values()))
         last, self._reported = self._reported, now
         return BackendReport(
             sent=now.sent - last.sent,
-            dropped=now.dropped - last.dropped,
+            dropped=now.dropped - last.dropped + upstream_dropped,
             pending=self.pending + upstream,
         )
 

@@ -20,7 +20,8 @@ IGNORED = ("/health", "/healthz", "/livez", "/readyz", "/metrics")
 def _begin(name: str, headers: Any, attributes: dict[str, Any]) -> tuple[Active, Any]:
     """The request's span, started under what its headers name, and the frame to go back to."""
     before = recorder.raw_frame()
-    active = Active(name, "workflow", "http", None, None, attributes)
+    active = Active(name, "workflow", attributes)
+    active.integration = "http"
     with guard:
         active.start(propagation.frame_from(headers))
     return active, before

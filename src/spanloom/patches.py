@@ -341,7 +341,9 @@ def _open(live: Live, row: Patch, instance: Any, args: Sequence[Any], kwargs: An
         start = row.begin(instance, tuple(args), kwargs)
         if start is None:
             return None
-        active = Active(start.name, start.kind, live.integration.name, start.extract, start.request)
+        active = Active(start.name, start.kind)
+        active.integration = live.integration.name
+        active.extract, active.request = start.extract, start.request
         active.session = start.session
         active.classify = row.classify
         active.weight = start.weight

@@ -88,6 +88,7 @@ class Pipeline:
             for backend in backends
         ]
         self._max_spans, self._max_bytes = settings.queue_spans, settings.queue_bytes
+        self._half = settings.queue_spans // 2
         self._tick_s = settings.flush_interval_s / 2
         self._pend_ns = int(settings.flush_interval_s * 1e9)
         self._reset()
@@ -120,9 +121,9 @@ class Pipeline:
     def put(self, active: Active) -> None:
         """Take a span that has ended. Re-entrant, takes no lock, wakes nobody unless the queue fills."""
         queue = self._queue
-        weight = active.weight
+        waiting = len(queue)
         if active.dropped or (
-            (len(queue) >= self._max_spans or self._bytes_in - self._bytes_out > self._max_bytes)
+            (waiting >= self._max_spans or self._bytes_in - self._bytes_out > self._max_bytes)
             and not active.kept_children
         ):
             # Never the parent of a span that was kept: a leaf, or a trace that never began to be kept.
@@ -131,9 +132,9 @@ class Pipeline:
             return
         if (parent := active.parent) is not None:
             parent.kept_children = True
-        self._bytes_in += weight
+        self._bytes_in += active.weight
         queue.append(active)
-        if len(queue) == self._max_spans // 2:
+        if waiting == self._half:
             self._wake()
 
     def admits(self) -> bool:

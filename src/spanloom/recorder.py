@@ -253,23 +253,19 @@ class Active(Frame):
     """The integration's judgement of an exception's note and class names. Runs on the worker."""
     input: Any = None
     """What a decorated function was called with: (bound names, args, kwargs)."""
+    integration = "manual"
+    extract: "Extract | None" = None
+    request: Any = None
     _previous: Frame | None = None
     _otel_token: Any = None
+    _turn: list[None] | None = None
+    """With inner spans: whoever takes its one item hands this span over."""
 
     def __init__(
-        self,
-        name: str,
-        kind: Kind = "task",
-        integration: str = "manual",
-        extract: "Extract | None" = None,
-        request: Any = None,
-        attributes: dict[str, Any] | None = None,
+        self, name: str, kind: Kind = "task", attributes: dict[str, Any] | None = None
     ) -> None:
         self.name = name
         self.kind: Kind = kind
-        self.integration = integration
-        self.extract = extract
-        self.request = request
         self.attributes = attributes
 
     # -- life ----------------------------------------------------------------------------------
@@ -316,14 +312,10 @@ class Active(Frame):
             self.anchor = over.anchor
             if over.dropped:
                 self.dropped = True
-            if (
-                over.kind == self.kind
-                and self.extract is not None
-                and self.kind in CLAIMED
-                and isinstance(over, Active)
-            ):
+            kind = self.kind
+            if over.kind == kind and self.extract is not None and kind in CLAIMED:
                 self._claim(over)
-            if self.kind == "agent":
+            elif kind == "agent":
                 self._receive()
             self.tick = perf_counter_ns()
         self.sink = sink
@@ -366,27 +358,38 @@ class Active(Frame):
         if self._otel_token is not None:
             token, self._otel_token = self._otel_token, None
             _otel.detach(token)
-        if self.inner is not None and self.awaits_inner():
-            return  # a lazy stream below us is still being read; its end hands us over
-        if (outer := self.claimant) is None:
+        if self.inner is None and self.claimant is None:
             sink.put(self)
-        elif outer.closed and not outer.awaits_inner():
-            sink.put(outer)
+        else:
+            (self.claimant or self)._hand_over(sink)
 
     def now_ns(self) -> int:
         return self.anchor + perf_counter_ns()
 
     # -- claims: one call, one span --------------------------------------------------------------
 
-    def _claim(self, over: "Active") -> None:
-        """A call inside a call of the same kind is the same call seen from below: no span of its own."""
-        self.claimant = over.claimant or over
-        if self.claimant.inner is None:
-            self.claimant.inner = []
-        self.claimant.inner.append(self)
+    def _claim(self, over: "Active | Remote") -> None:
+        """A call inside a call of the same kind is the same call seen from below: no span of its own.
 
-    def awaits_inner(self) -> bool:
-        return any(not inner.closed for inner in self.inner or ())
+        It takes the outer span's id, so that what happens below it hangs there.
+        """
+        if isinstance(over, Remote):
+            return
+        self.claimant = outer = over.claimant or over
+        self.span_id = outer.span_id
+        if outer.inner is None:
+            outer.inner, outer._turn = [], [None]
+        outer.inner.append(self)
+
+    def _hand_over(self, sink: Sink) -> None:
+        """Once this span and all inside it have ended: a lazy stream may outlive the outer call."""
+        if not self.closed or any(not inner.closed for inner in self.inner or ()):
+            return
+        try:
+            (self._turn or []).pop()  # atomic, where two of them end at once on two threads
+        except IndexError:
+            return
+        sink.put(self)
 
     def _receive(self) -> None:
         """An agent that somebody handed over to links to that handoff."""

@@ -30,6 +30,7 @@ CALLED = Chat(
 TOLD = Chat(text="Hello there.", usage=Tokens(9, 3), finish_reason="stop")
 MANY = Chat(text=("Hello.", "Hi."), usage=Tokens(9, 5, reasoning=2), finish_reason="stop")
 WITH_USAGE = {"stream_options": {"include_usage": True}}
+RESPONSES: dict[str, Any] = {"family": "responses", "takes_iterators": False}
 VARYING = frozenset({"created", "created_at"})
 """The server's clock."""
 
@@ -145,8 +146,8 @@ class OpenAIScenarios(Scenarios):
         return [
             Way(name="chat", ask=ask),
             Way(name="chat-async", ask=ask, asynchronous=True),
-            Way(name="responses", ask=respond, family="responses"),
-            Way(name="responses-async", ask=respond, family="responses", asynchronous=True),
+            Way(name="responses", ask=respond, **RESPONSES),
+            Way(name="responses-async", ask=respond, **RESPONSES, asynchronous=True),
         ]
 
     def streams(self) -> Sequence[Stream]:
@@ -198,7 +199,7 @@ class OpenAIScenarios(Scenarios):
                     name=f"responses-stream{suffix}",
                     ask=respond,
                     said=delta,
-                    family="responses",
+                    **RESPONSES,
                     **both,
                 ),
             ]
@@ -296,4 +297,7 @@ def bound(client: Any) -> Any:
 
 def posted(client: Any) -> Any:
     """Beneath the resources: the client's own ``post``."""
-    return client.post("/chat/completions", body={"model": MODEL, "messages": HELLO}, cast_to=object)
+    from openai.types.chat import ChatCompletion
+
+    body = {"model": MODEL, "messages": HELLO}
+    return client.post("/chat/completions", body=body, cast_to=ChatCompletion)

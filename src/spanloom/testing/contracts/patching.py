@@ -63,19 +63,19 @@ class PatchingCases(Contract):
     def test_uninstrument_puts_the_originals_back(self, rig: Rig) -> None:
         importlib.import_module(self.scenarios.framework)
         before = self.found()
-        for off in (spanloom.shutdown, spanloom.uninstrument, self.by_name):
+        for off in (spanloom.shutdown, spanloom.uninstrument, self.off_by_name):
             rig.start()
-            self.asked(rig)
+            self.ask_once(rig)
             rig.one()
             rig.memory.clear()
             off()
             assert all(a is b for a, b in zip(self.found(), before, strict=True)), off
             spanloom.shutdown()
 
-    def by_name(self) -> None:
+    def off_by_name(self) -> None:
         spanloom.uninstrument(self.scenarios.integration)
 
-    def asked(self, rig: Rig) -> None:
+    def ask_once(self, rig: Rig) -> None:
         for way in self.scenarios.ways()[:1]:
             rig.answers(ANSWER)
             rig.ask(way)

@@ -40,13 +40,15 @@ class Call:
 class Way:
     """One way to put any messages to a model. ``ask`` takes a client and chat messages.
 
-    Ways of one ``family`` give the same facts for the same answer.
+    Ways of one ``family`` give the same facts for the same answer. ``takes_iterators``: whether the
+    framework itself accepts an iterator for the list of messages.
     """
 
     name: str
     ask: Callable[[Any, Messages], Any]
     asynchronous: bool = False
     family: str = "chat"
+    takes_iterators: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +80,6 @@ class Scenarios:
     """Calls of the case about leaks."""
     binds_late: bool = True
     """Whether a client made before ``init()`` can be recorded."""
-    takes_iterators: bool = True
-    """Whether the framework itself accepts messages as an iterator."""
     catches_base_exceptions: bool = False
     """Whether the framework turns a ``BaseException`` from below into an exception of its own."""
 
