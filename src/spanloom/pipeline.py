@@ -266,6 +266,7 @@ class Pipeline:
         queue = self._queue
         batch: list[tuple[Span, int]] = []
         turn_ends = time.perf_counter() + TURN_S
+        late = turn_ends + self._tick_s
         while True:
             try:
                 item = queue.popleft()
@@ -291,6 +292,11 @@ class Pipeline:
                 # whole switch interval, ten times as long.
                 time.sleep(0)
                 turn_ends = now + TURN_S
+                if now > late:  # under a program that never pauses the queue is never empty
+                    batch.extend(self._pending(closing))
+                    self._deliver(batch)
+                    batch = []
+                    late = now + self._tick_s
         batch.extend(self._pending(closing))
         self._deliver(batch)
 

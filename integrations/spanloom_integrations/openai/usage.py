@@ -13,46 +13,42 @@ from .values import Raw, mapping, number, words
 _XAI_TICKS_PER_USD = 1e10
 
 
+# names on the wire to ours; in a reply only some of them stand, so the reply is what is walked
+_TOP = {
+    "prompt_tokens": "input", "input_tokens": "input", "completion_tokens": "output",
+    "output_tokens": "output", "total_tokens": "total", "prompt_cache_hit_tokens": "cached",
+    "cached_tokens": "cached", "num_cached_tokens": "cached", "cache_read_input_tokens": "cached",
+    "cache_creation_input_tokens": "cache_write", "reasoning_tokens": "reasoning",
+}  # fmt: skip
+_INPUTS = {
+    "cached_tokens": "cached", "cache_write_tokens": "cache_write",
+    "cache_creation_tokens": "cache_write", "text_tokens": "input_text",
+    "audio_tokens": "input_audio", "image_tokens": "input_image",
+}  # fmt: skip
+_OUTPUTS = {
+    "reasoning_tokens": "reasoning", "text_tokens": "output_text", "audio_tokens": "output_audio",
+    "image_tokens": "output_image", "accepted_prediction_tokens": "accepted_prediction",
+    "rejected_prediction_tokens": "rejected_prediction",
+}  # fmt: skip
+
+
 def usage(raw: Any) -> Usage | None:
     """``raw`` is the ``usage`` object of a reply; chat's and responses' names are both known."""
     if not isinstance(raw, dict):
         return None
-    inputs = _details(raw, "prompt_tokens_details", "input_tokens_details", "input_token_details")
-    outputs = _details(
-        raw, "completion_tokens_details", "output_tokens_details", "output_token_details"
-    )
     counts: dict[str, int] = {}
-
-    def put(name: str, *values: Any) -> None:
-        for value in values:
-            if type(value) is float and value.is_integer():
-                value = int(value)
-            if type(value) is int and value >= 0:
-                counts[name] = value
-                return
-
-    put("input", raw.get("prompt_tokens"), raw.get("input_tokens"))
-    put("output", raw.get("completion_tokens"), raw.get("output_tokens"))
-    put("total", raw.get("total_tokens"))
-    put(
-        "cached", inputs.get("cached_tokens"), raw.get("prompt_cache_hit_tokens"),
-        raw.get("cached_tokens"), raw.get("num_cached_tokens"), raw.get("cache_read_input_tokens"),
-    )  # fmt: skip
-    put(
-        "cache_write", inputs.get("cache_write_tokens"), inputs.get("cache_creation_tokens"),
-        raw.get("cache_creation_input_tokens"),
-    )  # fmt: skip
-    put("reasoning", outputs.get("reasoning_tokens"), raw.get("reasoning_tokens"))
-    if inputs:
-        put("input_text", inputs.get("text_tokens"))
-        put("input_audio", inputs.get("audio_tokens"))
-        put("input_image", inputs.get("image_tokens"))
-    if outputs:
-        put("output_text", outputs.get("text_tokens"))
-        put("output_audio", outputs.get("audio_tokens"))
-        put("output_image", outputs.get("image_tokens"))
-        put("accepted_prediction", outputs.get("accepted_prediction_tokens"))
-        put("rejected_prediction", outputs.get("rejected_prediction_tokens"))
+    # the details first: where the same count stands at the top too, they are the finer word
+    _count(
+        counts,
+        _details(raw, "prompt_tokens_details", "input_tokens_details", "input_token_details"),
+        _INPUTS,
+    )
+    _count(
+        counts,
+        _details(raw, "completion_tokens_details", "output_tokens_details", "output_token_details"),
+        _OUTPUTS,
+    )
+    _count(counts, raw, _TOP)
     _include_parts(counts)
     seconds = number(raw, "seconds")
     if seconds is not None and seconds < 0:
@@ -60,6 +56,17 @@ def usage(raw: Any) -> Usage | None:
     if not counts and seconds is None:
         return None
     return Usage(**counts, audio_s=seconds)
+
+
+def _count(counts: dict[str, int], raw: Raw, names: dict[str, str]) -> None:
+    for key, value in raw.items():
+        name = names.get(key)
+        if name is None or name in counts:
+            continue
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is int and value >= 0:
+            counts[name] = value
 
 
 def _details(raw: Raw, *names: str) -> Raw:

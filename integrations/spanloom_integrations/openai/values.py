@@ -64,7 +64,11 @@ def mapping(raw: Raw, key: str) -> Raw:
 
 
 def as_mapping(value: Any) -> Raw:
-    if isinstance(value, Mapping):
+    if type(value) is dict:
+        return value
+    if value is None:
+        return NOTHING
+    if isinstance(value, Mapping):  # slow: it asks the abstract class
         return value
     if hasattr(value, "__dict__"):
         value = plain(value)
