@@ -4,7 +4,8 @@
 by default into ``.spanloom/``; ``spanloom trace last`` shows it.
 """
 
-from .api import (
+from .api import flush, init, instrument, shutdown, stats, uninstrument
+from .manual import (
     agent,
     context,
     current_span,
@@ -13,12 +14,9 @@ from .api import (
     event,
     extract,
     feedback,
-    flush,
     guardrail,
     handoff,
-    init,
     inject,
-    instrument,
     llm_call,
     mcp,
     memory,
@@ -28,13 +26,10 @@ from .api import (
     score,
     session,
     set_attributes,
-    shutdown,
     span,
-    stats,
     suppress,
     task,
     tool,
-    uninstrument,
     workflow,
 )
 

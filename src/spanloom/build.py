@@ -35,22 +35,24 @@ def span(active: Active, resource: Resource, *, pending: bool = False) -> Span:
     faults: list[str] = []
     detail, attributes = _detail(active, faults)
     status, error, ended_by = outcome(active)
+    layers = [active]
     if not pending and active.inner:
-        detail, error = _with_inner(active, detail, error, faults)
+        layers += active.inner
+        detail, error = _with_inner(active, detail, error, faults, attributes)
+    # copied at once, since the application may add one to a span that is pending
+    events = [event for layer in layers for event in list(layer.events or ())]
+    events.sort(key=lambda event: event.time_ns)
+    links = [link for layer in layers for link in layer.links or ()]
     ambient = active.ambient
     session = _session(active, detail)
     anchor = active.anchor
     if active.ended_by is not None:
         ended_by = active.ended_by
-    try:
-        events = tuple(active.events or ())
-    except RuntimeError:  # pending, and the application adds one just now
-        events = ()
     return Span(
         trace_id=active.trace_id,
         span_id=active.span_id,
         parent_id=active.parent.span_id if active.parent is not None else None,
-        name=active.name if type(active.name) is str else str(active.name),
+        name=(active.name if type(active.name) is str else str(active.name)) or active.kind,
         detail=detail,
         integration=active.integration,
         start_ns=anchor + active.tick,
@@ -67,8 +69,8 @@ def span(active: Active, resource: Resource, *, pending: bool = False) -> Span:
         tags=ambient.tags,
         attributes=attributes,
         metadata=ambient.metadata,
-        events=events,
-        links=tuple(active.links or ()),
+        events=tuple(events),
+        links=tuple(links),
         trace_state=ambient.trace_state,
         resource=resource,
         faults=tuple(faults),
@@ -110,9 +112,8 @@ def _session(active: Active, detail: AnyDetail) -> Session | None:
 # -- detail -------------------------------------------------------------------------------------
 
 
-def _detail(active: Active, faults: list[str]) -> tuple[AnyDetail, Mapping[str, Any]]:
+def _detail(active: Active, faults: list[str]) -> tuple[AnyDetail, dict[str, Any]]:
     """The typed detail, and the attributes that are the program's own."""
-    attributes: dict[str, Any] = dict(active.attributes) if active.attributes else {}
     base: AnyDetail | None = None
     if active.extract is not None:
         try:
@@ -125,6 +126,8 @@ def _detail(active: Active, faults: list[str]) -> tuple[AnyDetail, Mapping[str, 
                     "extractor of %s failed: %s", active.integration, type(exc).__qualname__
                 )
             faults.append(f"extract: {type(exc).__qualname__}")
+    # after the extractor, which may add some
+    attributes: dict[str, Any] = dict(active.attributes) if active.attributes else {}
     kind = DETAILS.get(active.kind, DETAILS["task"])
     fields: dict[str, Any] = {}
     if attributes:
@@ -224,20 +227,33 @@ def _field_types(kind: type[AnyDetail]) -> dict[str, Any]:
 
 
 def _with_inner(
-    active: Active, detail: AnyDetail, error: Error | None, faults: list[str]
+    active: Active,
+    detail: AnyDetail,
+    error: Error | None,
+    faults: list[str],
+    attributes: dict[str, Any],
 ) -> tuple[AnyDetail, Error | None]:
-    """One call, one span: what the layer nearest to the wire knows wins, the outer fills the gaps."""
-    inner_details: list[AnyDetail] = []
+    """One call, one span: what the layer nearest to the wire knows wins, the outer fills the gaps.
+
+    Only the innermost calls are requests: a layer between them and the outermost repeats what they
+    know. ``attributes`` takes those of the inner calls too.
+    """
+    inners = active.inner or []
+    between = {id(inner.parent) for inner in inners}
+    requests = [inner for inner in inners if id(inner) not in between]
+    details: dict[int, AnyDetail] = {}
     attempts: list[Attempt] = []
-    for inner in active.inner or ():
-        found, _ = _detail(inner, faults)
+    for inner in inners:
+        found, added_there = _detail(inner, faults)
+        for key, value in added_there.items():
+            attributes.setdefault(key, value)
         if isinstance(found, LLMCall) and found.time_to_first_chunk_ns is not None:
             late = inner.tick - active.tick
             found = msgspec.structs.replace(
                 found, time_to_first_chunk_ns=found.time_to_first_chunk_ns + late
             )
         _status, inner_error, _ = outcome(inner)
-        if inner_error is not None and inner is not (active.inner or [inner])[-1]:
+        if inner_error is not None and inner in requests[:-1]:
             attempts.append(
                 Attempt(
                     number=len(attempts) + 1,
@@ -254,15 +270,26 @@ def _with_inner(
             )
         if not inner.complete:
             active.complete = False
-        inner_details.append(found)
-    for found in inner_details:
+        details[id(inner)] = found
+    for found in details.values():
         detail = merged(detail, found)
-    used = [u for d in inner_details if (u := getattr(d, "usage", None)) is not None]
+    used = _billed(active, inners, details)
     if len(used) > 1:
         detail = msgspec.structs.replace(detail, usage=added(used))
     if attempts and hasattr(detail, "attempts"):
         detail = msgspec.structs.replace(detail, attempts=(*attempts, *detail.attempts))
     return detail, error
+
+
+def _billed(over: Active, inners: list[Active], details: Mapping[int, AnyDetail]) -> list[Usage]:
+    """The usage of each request below ``over``, from the layer nearest to the wire that knows it."""
+    used: list[Usage] = []
+    for inner in inners:
+        if inner.parent is over:
+            below = _billed(inner, inners, details)
+            own = getattr(details[id(inner)], "usage", None)
+            used.extend(below or ([own] if own is not None else []))
+    return used
 
 
 OUTER_WINS = {"prompt", "cache", "fallback_from", "fallback_to", "cost"}

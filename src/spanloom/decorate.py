@@ -12,6 +12,7 @@ from .types import DETAILS, AnyDetail, Document, Kind
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_ITEMS = 10_000
+_TYPED = ("llm", "embedding", "rerank", "handoff")
 ENTRY_METHODS = (
     "__call__", "run", "arun", "invoke", "ainvoke", "execute", "aexecute", "stream", "astream",
 )  # fmt: skip
@@ -84,7 +85,9 @@ class _Recipe:
                 fields["documents"] = documents
             else:
                 fields["output"] = output
-        elif self.kind in ("llm", "embedding", "rerank", "handoff"):
+        elif not active.closed and self.kind in _TYPED:
+            pass  # shown while it runs: the program may be adding attributes just now
+        elif self.kind in _TYPED:
             # typed inputs and outputs are the caller's to give, by ``current_span().record(...)``
             active.attributes = {**(active.attributes or {}), "input": given, "output": output}
             active.attributes = {k: v for k, v in active.attributes.items() if v is not None}
@@ -269,8 +272,8 @@ class _Turns:
 def _generator(target: Any, begin: Begin) -> Any:
     @functools.wraps(target)
     def call(*args: Any, **kwargs: Any) -> Any:
+        inner = target(*args, **kwargs)  # first: wrong arguments are no call
         active = begin(args, kwargs)
-        inner = target(*args, **kwargs)
         if active is None:
             return (yield from inner)
         yielded, turns = _Yielded(), _Turns(active)
@@ -309,8 +312,8 @@ def _generator(target: Any, begin: Begin) -> Any:
 def _async_generator(target: Any, begin: Begin) -> Any:
     @functools.wraps(target)
     async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        active = begin(args, kwargs)
         inner = target(*args, **kwargs)
+        active = begin(args, kwargs)
         turns = _Turns(active) if active is not None else None
         yielded = _Yielded()
         step: Any = inner.__anext__()

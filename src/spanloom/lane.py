@@ -74,7 +74,9 @@ class Lane:
         self._changed = threading.Condition()
         self._queue: deque[tuple[Span, int]] = deque()
         self._bytes = 0
-        self._sending = 0
+        self._sending = self._in_hand = 0
+        # spans of any kind, also those still open, that came into the queue and that left it
+        self._taken = self._done = 0
         self._closing_at: float | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -107,11 +109,13 @@ class Lane:
                     self.accepted += 1
                     self._queue.append((span, size))
                     self._bytes += size
+            self._taken = self._done + self._in_hand + len(self._queue)
             if self._thread is None and self._queue and not self._closed:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run, name=f"spanloom-{self.name}", daemon=True
                 )
-                self._thread.start()
+                thread.start()  # may fail; then the next batch tries again
+                self._thread = thread
             self._changed.notify_all()
 
     def _counted(self, span: Span) -> bool:
@@ -149,13 +153,15 @@ class Lane:
                         self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))
                     ]
                     self._bytes -= sum(size for _, size in batch)
+                    self._in_hand = len(batch)
                     self._sending = sum(1 for span, _ in batch if span.status != "pending")
                 try:
                     self._send([span for span, _ in batch])
                 finally:
                     del batch
                     with self._changed:
-                        self._sending = 0
+                        self._done += self._in_hand
+                        self._sending = self._in_hand = 0
                         self._changed.notify_all()
                 if self._given_up():
                     break
@@ -168,17 +174,17 @@ class Lane:
         if not spans:
             return
         count = sum(1 for span in spans if span.status != "pending")
-        if self._forked:
-            self._forked = False
-            if (after_fork := getattr(self.backend, "after_fork", None)) is not None:
-                after_fork()
         for attempt in range(TRIES):
             try:
+                if self._forked:
+                    self._forked = False
+                    if (after_fork := getattr(self.backend, "after_fork", None)) is not None:
+                        after_fork()
                 self.backend.export(spans)
                 self.sent += count
                 return
             except Retry as retry:
-                self._say(str(retry))
+                self._say(_text(retry))
                 self.retries += 1
                 wait = retry.after_s
                 if wait is None:
@@ -188,12 +194,12 @@ class Lane:
                     return
             except Refused as refused:
                 lost = min(count, refused.spans)
-                self._say(str(refused))
+                self._say(_text(refused))
                 self._drop("refused", lost)
                 self.sent += count - lost
                 return
-            except Exception as exc:  # a third party's code: whatever it raises stays in its lane
-                self._say(f"{type(exc).__qualname__}: {exc}")
+            except BaseException as exc:  # a third party's code: whatever it raises stays here
+                self._say(f"{type(exc).__qualname__}: {_text(exc)}")
                 self._drop("backend_error", count)
                 return
         self._drop("retries", count)
@@ -216,8 +222,8 @@ class Lane:
     def _close_backend(self) -> None:
         try:
             self.backend.close()
-        except Exception as exc:
-            self._say(f"close: {type(exc).__qualname__}: {exc}")
+        except BaseException as exc:
+            self._say(f"close: {type(exc).__qualname__}: {_text(exc)}")
 
     def _say(self, reason: str) -> None:
         """One log line for each new trouble; the counters tell how often."""
@@ -227,15 +233,19 @@ class Lane:
 
     # -- on any thread ---------------------------------------------------------------------------
 
-    def wait_empty(self, deadline: float) -> bool:
-        """Whether everything accepted so far was answered for by ``deadline`` (monotonic)."""
+    def wait_answered(self, deadline: float) -> int:
+        """How much of what was accepted before has no answer by ``deadline`` (monotonic).
+
+        What comes in meanwhile is not waited for: a busy program must be able to flush.
+        """
         with self._changed:
-            while self._queue or self._sending:
+            asked = self._taken
+            while asked > self._done:
                 left = deadline - time.monotonic()
                 if left <= 0 or self._closed:
-                    return False
+                    break
                 self._changed.wait(left)
-        return True
+            return max(0, min(self.pending, asked - self._done))
 
     def begin_close(self, deadline: float) -> None:
         """Tell the lane to deliver what it has by ``deadline`` and to stop; does not wait."""
@@ -256,14 +266,14 @@ class Lane:
         if thread is None:
             self._close_backend()
             self._closed = True
-        left_over = sum(1 for span, _ in self._queue if span.status != "pending")
-        if left_over or self._sending:
-            self._drop("closed", left_over + self._sending)
+        with self._changed:
+            lost = sum(1 for span, _ in self._queue if span.status != "pending") + self._sending
+            self._queue.clear()
+        if lost:
+            self._drop("closed", lost)
             log.warning(
-                "backend %s: %d spans were not delivered in time and are lost",
-                self.name, left_over + self._sending,
-            )  # fmt: skip
-        self._queue.clear()
+                "backend %s: %d spans were not delivered in time and are lost", self.name, lost
+            )
 
     @property
     def pending(self) -> int:
@@ -275,11 +285,11 @@ class Lane:
         """Drops that were never accepted: they must not count against what was."""
         return self.dropped.get("lane_full", 0) + self.dropped.get("parent_dropped", 0)
 
-    def report(self, upstream: int, upstream_dropped: int) -> BackendReport:
+    def report(self, pending: int, upstream_dropped: int) -> BackendReport:
         """Since the last report.
 
         Args:
-            upstream: spans that the pipeline still holds, in any case for us.
+            pending: spans that were asked about and have no answer.
             upstream_dropped: what it dropped since the last report, and we never saw.
         """
         now = BackendReport(sent=self.sent, dropped=sum(self.dropped.values()))
@@ -287,7 +297,7 @@ class Lane:
         return BackendReport(
             sent=now.sent - last.sent,
             dropped=now.dropped - last.dropped + upstream_dropped,
-            pending=self.pending + upstream,
+            pending=pending,
         )
 
     def stats(self) -> Mapping[str, object]:
@@ -295,6 +305,13 @@ class Lane:
             "sent": self.sent, "dropped": dict(self.dropped), "pending": self.pending,
             "retries": self.retries, "queued_bytes": self._bytes, "last_error": self._last_error,
         }  # fmt: skip
+
+
+def _text(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception:
+        return "<unprintable>"
 
 
 def _remember(ids: dict[int, None], span_id: int) -> None:

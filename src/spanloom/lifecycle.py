@@ -107,7 +107,7 @@ def _exit_like(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
                 if name == "_exit":
                     _at_exit()
                 elif pipeline.undelivered():  # a failing exec comes back, and recording goes on
-                    pipeline.flush(_timeout_s)
+                    pipeline.flush(_timeout_s, with_open=True)
         return original(*args, **kwargs)
 
     leave.__name__ = leave.__qualname__ = name

@@ -113,6 +113,14 @@ class WSGIMiddleware:
             raise
         finally:
             recorder.set_raw_frame(before)
+        wrapper = environ.get("wsgi.file_wrapper")
+        if isinstance(body, list | tuple) or (
+            isinstance(wrapper, type) and isinstance(body, wrapper)
+        ):
+            # nothing of the program runs any more; servers look at the length of the one and send
+            # the other by the kernel
+            _end(active)
+            return body
         return _Body(body, active)
 
 
@@ -146,3 +154,6 @@ class _Body:
                     close()
         finally:
             _end(self._active)
+
+    def __del__(self) -> None:
+        _end(self._active)  # a server that does not close

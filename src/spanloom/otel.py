@@ -4,13 +4,12 @@ Needs only the API package, and only once the application has imported it: ``arm
 import and costs nothing until then. We never touch the global tracer provider.
 """
 
-from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
 from . import recorder
 from .errors import guard
 from .imports import after_import
-from .recorder import Active, Frame, Remote
+from .recorder import Active, Frame, Remote, Within
 
 if TYPE_CHECKING:
     from opentelemetry import trace
@@ -65,7 +64,11 @@ class Bridge:
         """The innermost of our frame and OpenTelemetry's current span, as a frame."""
         span = self._current_span()
         if isinstance(span, self._ours):
-            return frame if frame is not None else span.active
+            if frame is None:
+                frame = span.active
+                while frame is not None and frame.closed:
+                    frame = frame.above
+            return frame
         its = span.get_span_context()
         if not its.is_valid:
             return frame
@@ -74,22 +77,13 @@ class Bridge:
             remote.ambient = frame.ambient
         return remote
 
-    def attach(self, active: Active) -> Any:
+    def attach(self, active: Active | Within) -> Any:
         beneath = self._current_span()
         return self._attach(self._with_span(self._ours(active, beneath)))
 
     def restore(self, context: Any) -> None:
         """Go back to what ``context()`` gave."""
         self._attach(context)
-
-    def detach(self, token: Any) -> None:
-        # not opentelemetry.context.detach: it logs an error where a span ends in another context
-        # than it began in, which callbacks do every day
-        if isinstance(token, Token):
-            try:
-                token.var.reset(token)
-            except (ValueError, RuntimeError):
-                pass
 
 
 def _span_class(trace: Any) -> Any:
@@ -100,7 +94,7 @@ def _span_class(trace: Any) -> Any:
         span" still reaches the application's own span beneath, as it did without us.
         """
 
-        def __init__(self, active: Active, beneath: "trace.Span") -> None:
+        def __init__(self, active: Active | Within, beneath: "trace.Span") -> None:
             super().__init__(trace.INVALID_SPAN_CONTEXT)
             self.active = active
             self.beneath: trace.Span = (

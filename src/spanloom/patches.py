@@ -136,10 +136,10 @@ class Live(Struct, kw_only=True, eq=False):
             return False
         if self.only is None:
             return True
-        client = getattr(instance, "_client", instance)
         try:
+            client = getattr(instance, "_client", instance)
             return instance in self.only or client in self.only
-        except TypeError:  # an object that cannot be hashed or referred to weakly
+        except Exception:  # it cannot be hashed or referred to weakly, or what it runs there fails
             return False
 
 
@@ -158,24 +158,28 @@ def _name(point: EntryPoint) -> str:
     return point.module.rpartition(".")[2]
 
 
-def enable(names: Iterable[str] | None) -> None:
+def enable(names: Iterable[str] | None, *, more: bool = False) -> None:
     """Arm integrations; each wakes when its framework is imported, or now if it was.
 
     Args:
         names: of integrations; None: all that are installed.
+        more: beside those that are on; else these and no others.
     """
     global _wanted
     points = available()
-    if names is None:
+    if names is None or (more and _wanted is None):
         _wanted = None
     else:
-        known = {_name(p) for p in points.values()} | set(points)
+        known = _known(points)
         for name in (wanted := set(names)) - known:
             mistake(
                 f"integrations: {name!r} is not installed; known: {', '.join(sorted(known))}. "
                 "Correct the name or install the package that brings it."
             )
-        _wanted = wanted
+        _wanted = wanted | _wanted if more and _wanted is not None else wanted
+        for live in _live.values():
+            if not more and live.on and live.integration.name not in _names(wanted, points):
+                _undo(live)
     for wake, point in points.items():
         if names is not None and not {wake, _name(point)} & (_wanted or set()):
             continue
@@ -184,6 +188,20 @@ def enable(names: Iterable[str] | None) -> None:
             after_import(wake, partial(_wake, point))
         elif wake in sys.modules:
             _wake(point, None)
+
+
+def names() -> list[str]:
+    """Of the installed integrations, as users write them."""
+    return [_name(point) for point in available().values()]
+
+
+def _known(points: Mapping[str, EntryPoint]) -> set[str]:
+    return {_name(p) for p in points.values()} | set(points)
+
+
+def _names(wanted: set[str], points: Mapping[str, EntryPoint]) -> set[str]:
+    """``wanted`` by the integration's name, also where the import's was given."""
+    return wanted | {_name(p) for wake, p in points.items() if wake in wanted}
 
 
 def _wake(point: EntryPoint, _module: object) -> None:
@@ -235,8 +253,19 @@ def _place(live: Live, row: Row) -> None:
             _switch_off(live, f"{row.target} is gone ({exc})")
         return
     original = _beneath(original)
-    make = _recorder if isinstance(row, Patch) else _observer
-    ours = make(live, row, original)  # type: ignore[arg-type]
+    how = type(original) if isinstance(original, staticmethod | classmethod) else None
+    called = original if how is None else original.__func__
+    if not callable(called):
+        if not row.optional:
+            _switch_off(live, f"{row.target} is not callable")
+        return
+    if isinstance(row, Observe):
+        ours = _observer(live, row, called)
+    else:
+        bound = isinstance(owner, type) and how is not staticmethod
+        ours = _recorder(live, row, called, bound)
+    if how is not None:
+        ours = how(ours)
     setattr(owner, attribute, ours)
     live.applied[row.target] = _Applied(
         owner=owner, attribute=attribute, ours=ours, original=original, inherited=inherited
@@ -288,8 +317,10 @@ def disable(name: str | None = None) -> None:
     global _wanted
     if name is None:
         _wanted = set()
-    elif _wanted is not None:
-        _wanted.discard(name)
+    else:
+        points = available()
+        both = _names({name}, points) | {w for w, p in points.items() if _name(p) == name}
+        _wanted = (_known(points) if _wanted is None else _wanted) - both
     for key in [name] if name is not None else list(_live):
         if (live := _live.get(key)) is not None:
             _undo(live)
@@ -377,9 +408,7 @@ def _fail(active: Active, row: Patch, error: BaseException) -> None:
         guard.fault(exc)
 
 
-def _recorder(live: Live, row: Patch, original: Any) -> Any:
-    bound = "." in row.target.partition(":")[2]
-
+def _recorder(live: Live, row: Patch, original: Any, bound: bool) -> Any:
     if inspect.iscoroutinefunction(original):
 
         @functools.wraps(original)

@@ -3,7 +3,7 @@
 import threading
 import time
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -12,16 +12,12 @@ import msgspec
 from . import build
 from .errors import log, place
 from .lane import Backend, BackendReport, Lane
-from .recorder import Active, Scope
+from .recorder import Active, Remote, Scope
 from .settings import Settings
 from .types import Resource, Span
 
 Processor: TypeAlias = Callable[[Span], Span | None]
 """A pure function of a finished span, run on the worker; ``None`` drops the span."""
-
-
-FLUSH_S = 30.0
-"""How long ``flush()`` waits when nobody says."""
 
 
 TURN_S = 0.001
@@ -59,8 +55,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class _Marker:
     """Travels through the queue: whoever waits for it knows that all before it was handled."""
 
-    def __init__(self) -> None:
+    def __init__(self, with_open: bool) -> None:
         self.passed = threading.Event()
+        self.with_open = with_open
 
 
 class Pipeline:
@@ -97,9 +94,8 @@ class Pipeline:
         self._queue: deque[Active | _Marker] = deque()
         # The starts that the worker has not looked at yet. Bounded: with a stuck worker only the
         # sight of open spans is lost, never a span.
-        starts: deque[Active] = deque(maxlen=self._max_spans)
-        self._starts = starts
-        self.started = starts.append
+        self._starts: deque[Active] = deque(maxlen=self._max_spans)
+        self.started: Callable[[Active], None] = self._starts.append
         self._open: list[weakref.ref[Active]] = []
         self._bytes_in = self._bytes_out = 0
         self._alarm = threading.Lock()
@@ -108,7 +104,7 @@ class Pipeline:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self.recorded = 0
-        self.dropped: dict[str, int] = {}
+        self.dropped: defaultdict[str, int] = defaultdict(int)
         self._dropped_reported = 0
 
     def start(self) -> None:
@@ -129,13 +125,30 @@ class Pipeline:
             # Never the parent of a span that was kept: a leaf, or a trace that never began to be kept.
             self._drop("trace_refused" if active.dropped else "queue_full")
             active.dropped = True
+            active.inner = None  # they name it too, and only the cyclic collector would free both
             return
-        if (parent := active.parent) is not None:
-            parent.kept_children = True
+        above = active.parent
+        if above is not None and not above.kept_children and not self._keep_above(active, above):
+            return
         self._bytes_in += active.weight
         queue.append(active)
         if waiting == self._half:
             self._wake()
+
+    def _keep_above(self, active: Active, above: Active | Remote | None) -> bool:
+        """Keep all that is above ``active``, some of which may end first; False if some is gone."""
+        first = above
+        while above is not None and not above.kept_children:
+            if above.dropped:
+                self._drop("parent_dropped")
+                active.dropped = True
+                active.inner = None
+                return False
+            above = above.parent
+        while first is not above and first is not None:
+            first.kept_children = True
+            first = first.parent
+        return True
 
     def admits(self) -> bool:
         return (
@@ -148,13 +161,18 @@ class Pipeline:
         self._revive()
         self.put(active)
 
+    def _started_first(self, active: Active) -> None:
+        """Also a span that has only begun needs the worker, which shows that it is open."""
+        self._revive()
+        self.started(active)
+
     def _revive(self) -> None:
-        if "put" in self.__dict__:
-            del self.__dict__["put"]
+        self.started = self._starts.append
+        if self.__dict__.pop("put", None) is not None:  # one thread of several
             self.start()
 
     def _drop(self, reason: str) -> None:
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        self.dropped[reason] += 1  # without a call in between: threads may drop at once
 
     def _wake(self) -> None:
         try:
@@ -164,24 +182,41 @@ class Pipeline:
 
     # -- any thread --------------------------------------------------------------------------------
 
-    def flush(self, timeout: float | None) -> Report:
-        """Wait until all that was recorded before is answered for, at most ``timeout`` seconds."""
-        deadline = time.monotonic() + (FLUSH_S if timeout is None else timeout)
+    def flush(self, timeout: float | None, *, with_open: bool = False) -> Report:
+        """Wait until all that was recorded before is answered for, at most ``timeout`` seconds.
+
+        ``with_open``: spans that are still open are shown too, however young.
+        """
+        deadline = time.monotonic() + (
+            self.settings.flush_timeout_s if timeout is None else timeout
+        )
+        late: dict[str, int] = {}
+        marker = _Marker(with_open)
         if self._thread is not None and not self._stopped.is_set():
-            marker = _Marker()
             self._queue.append(marker)
             self._wake()
             if marker.passed.wait(max(0.0, deadline - time.monotonic())):
                 for lane in self.lanes:
-                    lane.wait_empty(deadline)
-        upstream = sum(1 for item in list(self._queue) if isinstance(item, Active))
+                    late[lane.name] = lane.wait_answered(deadline)
+        upstream = 0
+        for item in list(self._queue):
+            if item is marker or marker.passed.is_set():
+                break  # what came later is not asked about
+            upstream += isinstance(item, Active)
         total = sum(self.dropped.values())
         since, self._dropped_reported = total - self._dropped_reported, total
-        return Report(backends={lane.name: lane.report(upstream, since) for lane in self.lanes})
+        return Report(
+            backends={
+                lane.name: lane.report(late.get(lane.name, lane.pending + upstream), since)
+                for lane in self.lanes
+            }
+        )
 
     def undelivered(self) -> bool:
         """Whether anything waits that the end of the process would lose."""
-        return bool(self._queue or self._open or self._starts or any(l.pending for l in self.lanes))
+        return bool(
+            self._queue or self._open or self._starts or any(lane.pending for lane in self.lanes)
+        )
 
     def close(self, timeout: float) -> None:
         """Deliver, show what is still open, close the backends: within ``timeout`` seconds."""
@@ -195,7 +230,10 @@ class Pipeline:
         else:
             self._stopping = True
             self._wake()
-            self._stopped.wait(max(0.0, deadline - time.monotonic()))
+            if not self._stopped.wait(max(0.0, deadline - time.monotonic())):
+                left = sum(1 for item in list(self._queue) if isinstance(item, Active))
+                if left:
+                    log.warning("%d spans were not handled in time and are lost", left)
         for lane in self.lanes:  # all begin to close at once; the slowest sets the time
             lane.begin_close(deadline)
         for lane in self.lanes:
@@ -228,6 +266,7 @@ class Pipeline:
         for lane in self.lanes:
             lane.forked()
         self.__dict__["put"] = self._put_first
+        self.started = self._started_first
         self.resource = msgspec.structs.replace(self.resource, pid=build.pid())
 
     def stats(self) -> Mapping[str, object]:
@@ -255,7 +294,7 @@ class Pipeline:
         """The worker outlives any fault of its own: a dead worker would be silence."""
         try:
             self._drain(closing)
-        except Exception as exc:
+        except BaseException as exc:
             self._drop("worker_fault")
             log.warning(
                 "spanloom worker: %s at %s", type(exc).__qualname__, place(exc.__traceback__)
@@ -273,6 +312,8 @@ class Pipeline:
             except IndexError:
                 break
             if isinstance(item, _Marker):
+                if item.with_open:
+                    batch.extend(self._pending(True))
                 self._deliver(batch)
                 batch = []
                 item.passed.set()
@@ -289,8 +330,9 @@ class Pipeline:
                 batch = []
             if (now := time.perf_counter()) > turn_ends:
                 # Give the interpreter to the application's threads: they would else wait for a
-                # whole switch interval, ten times as long.
-                time.sleep(0)
+                # whole switch interval, ten times as long. But a queue that fills is worse.
+                if len(queue) < self._half:
+                    time.sleep(0)
                 turn_ends = now + TURN_S
                 if now > late:  # under a program that never pauses the queue is never empty
                     batch.extend(self._pending(closing))
@@ -303,13 +345,16 @@ class Pipeline:
     def _deliver(self, batch: list[tuple[Span, int]]) -> None:
         if batch:
             for lane in self.lanes:
-                lane.put(batch)
+                try:
+                    lane.put(batch)
+                except Exception as exc:  # no thread can be started: the lane tries again
+                    log.warning("backend %s: %r", lane.name, exc)
 
     def _pending(self, closing: bool) -> list[tuple[Span, int]]:
         """Spans open for longer than a flush interval, once each."""
-        while self._starts:
+        for _ in range(len(self._starts)):  # and not until there are none: a busy program adds more
             active = self._starts.popleft()
-            if not active.closed:
+            if not active.closed or (active.inner and active.awaits_inner()):
                 self._open.append(weakref.ref(active))
             del active
         if not self._open:
@@ -319,7 +364,7 @@ class Pipeline:
         still: list[weakref.ref[Active]] = []
         for ref in self._open:
             seen = ref()
-            if seen is None or seen.closed:
+            if seen is None or (seen.closed and not (seen.inner and seen.awaits_inner())):
                 continue
             still.append(ref)
             if (
@@ -349,17 +394,16 @@ class Pipeline:
     def _process(self, active: Active, pending: bool = False) -> Span | None:
         try:
             span: Span | None = build.span(active, self.resource, pending=pending)
-        except Exception as exc:
-            self._drop("build_failed")
+        except BaseException as exc:
             log.warning(
-                "a span of %s could not be built: %s at %s",
+                "a span of %s could not be built: %s at %s; its content is withheld",
                 active.integration, type(exc).__qualname__, place(exc.__traceback__),
             )  # fmt: skip
-            return None
+            return build.skeleton(active, self.resource, f"build failed: {type(exc).__qualname__}")
         for process in self.processors():
             try:
                 span = process(span)  # type: ignore[arg-type]
-            except Exception as exc:
+            except BaseException as exc:  # also what a library raises to end its own thread
                 # A processor that fails as a whole has checked nothing: what is left of the span
                 # is its skeleton, so that its children have a parent.
                 log.warning(

@@ -54,25 +54,32 @@ def _baggage_text(around: Ambient, present: str | None) -> str:
 
 
 def header(headers: Any, name: str) -> str | None:
-    """One header, whatever the case, from a mapping or from pairs of str or bytes."""
+    """One header, whatever the case, from a mapping or from pairs of str or bytes.
+
+    One that occurs several times is joined by commas, which makes a ``traceparent`` invalid.
+    """
     pairs: Iterable[Any] = headers.items() if isinstance(headers, Mapping) else headers
+    found: list[str] = []
     for key, value in pairs:
-        text = key.decode("latin-1") if isinstance(key, bytes) else str(key)
-        if text.lower() == name:
-            if isinstance(value, list | tuple):
-                value = ",".join(map(str, value))
-            return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    return None
+        if _text(key).lower() == name:
+            found.extend(map(_text, value if isinstance(value, list | tuple) else (value,)))
+    return ",".join(found) if found else None
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def frame_from(headers: Any) -> Frame | None:
     """The frame that ``headers`` describe: a remote parent with its baggage, or None."""
-    around = _ambient_from(headers)
     ids = parse_traceparent(header(headers, "traceparent"))
+    # a state belongs to its parent: https://www.w3.org/TR/trace-context/#a-traceparent-is-received
+    around = _ambient_from(headers, header(headers, "tracestate") if ids is not None else None)
     if ids is None:
         if around is NOTHING:
             return None
         frame = Frame()
+        frame.above, frame.span = current_frame(), current_parent()
         frame.ambient = around
         return frame
     return Remote(*ids, ambient=around)
@@ -87,9 +94,8 @@ def parse_traceparent(text: str | None) -> tuple[int, int] | None:
     return (trace_id, span_id) if trace_id and span_id else None
 
 
-def _ambient_from(headers: Any) -> Ambient:
+def _ambient_from(headers: Any, state: str | None) -> Ambient:
     items = parse_baggage(header(headers, "baggage"))
-    state = header(headers, "tracestate")
     request = header(headers, "x-request-id")
     above = current_frame()
     below = above.ambient if above is not None else NOTHING
@@ -115,7 +121,10 @@ def _ambient_from(headers: Any) -> Ambient:
 def parse_baggage(text: str | None) -> dict[str, str]:
     """Keys and values of a ``baggage`` header; what does not parse is left out."""
     found: dict[str, str] = {}
-    for member in (text or "")[:MAX_BAGGAGE].split(","):
+    members = (text or "").encode()[: MAX_BAGGAGE + 1].decode(errors="ignore")
+    if len(members) > MAX_BAGGAGE:
+        members = members.rpartition(",")[0]  # half a member is a wrong value
+    for member in members.split(","):
         pair = member.split(";", 1)[0]
         key, equals, value = pair.partition("=")
         if equals and (key := key.strip()):

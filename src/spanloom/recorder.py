@@ -13,14 +13,14 @@ numbers, references, one append.
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
-from .errors import guard
+from .errors import guard, mistake
 from .types import AnyDetail, AnyEvent, Attempt, ErrorType, Kind, Link, Session
 
 Extract: TypeAlias = "Callable[[Active], AnyDetail]"
@@ -109,6 +109,12 @@ class Scope(Frame):
 
     def __enter__(self) -> None:
         with guard:
+            if self.closed:
+                mistake(
+                    "a session, context or suppress block is entered a second time and says nothing "
+                    "there; call the function again for each `with`."
+                )
+                return
             self.above = self._previous = frame = _current.get()
             while frame is not None and frame.closed:
                 frame = frame.above
@@ -164,6 +170,11 @@ _otel: Any = None
 """``spanloom.otel``, once the application has imported OpenTelemetry; else None and free."""
 
 
+def recording() -> bool:
+    """Whether anything takes spans now."""
+    return _sink is not None
+
+
 def use_sink(sink: Sink | None) -> None:
     global _sink
     _sink = sink
@@ -214,6 +225,51 @@ class Failure:
 Parent: TypeAlias = "Active | Remote | None"
 
 
+class Within(Frame):
+    """The body of a span whose framework tells of it by callbacks.
+
+    A callback sets the context variable in the caller's context too. There, as between the items of
+    a stream, the frame must not hold: ``inside`` tells where the reader is.
+    """
+
+    def __init__(self, active: "Active", inside: Callable[[], bool]) -> None:
+        self.span = active
+        self.inside = inside
+        self.ambient = active.ambient
+        self.above = self._previous = _current.get()
+        self._otel_token: Any = None
+
+    @property
+    def closed(self) -> bool:  # type: ignore[override]
+        return bool(self.span is None or self.span.closed or not self.inside())
+
+    @property
+    def parent(self) -> "Active | Remote | None":
+        return self.span.parent if self.span is not None else None
+
+    @property
+    def trace_id(self) -> int:
+        return self.span.trace_id if self.span is not None else 0
+
+    @property
+    def span_id(self) -> int:
+        return self.span.span_id if self.span is not None else 0
+
+    def attach(self) -> None:
+        _current.set(self)
+        if _otel is not None:
+            self._otel_token = _otel.attach(self)
+
+    def detach(self) -> None:
+        """Where another context is current, readers heal themselves."""
+        if _current.get() is self:
+            _current.set(self._previous)
+        self._previous = None
+        if self._otel_token is not None:
+            token, self._otel_token = self._otel_token, None
+            reset(token)
+
+
 class Active(Frame):
     """A span being recorded, on the application's thread. Keeps references; builds nothing.
 
@@ -244,6 +300,10 @@ class Active(Frame):
     pended = False
     claimant: "Active | None" = None
     inner: "list[Active] | None" = None
+    together: "list[Active] | None" = None
+    """Calls that a framework starts at once and makes one after the other, this one among them."""
+    ended = False
+    """Of a call inside another or with others inside: its own part is over and noted."""
     attempts: list[Attempt] | None = None
     weight = 512
     """Bytes this span holds, roughly."""
@@ -270,10 +330,11 @@ class Active(Frame):
 
     # -- life ----------------------------------------------------------------------------------
 
-    def start(self, parent: Frame | None = None) -> bool:
+    def start(self, parent: Frame | None = None, *, attach: bool = True) -> bool:
         """Take ids and become current. False: nothing is recorded here, and ``end`` does nothing.
 
-        ``parent`` overrides the current frame, for callback frameworks that know it better.
+        ``parent`` overrides the current frame, for callback frameworks that know it better. Without
+        ``attach`` the span does not become current.
         """
         sink = _sink
         if sink is None or self.tick:
@@ -313,13 +374,16 @@ class Active(Frame):
             if over.dropped:
                 self.dropped = True
             kind = self.kind
-            if over.kind == kind and self.extract is not None and kind in CLAIMED:
-                self._claim(over)
+            if kind in CLAIMED and self.extract is not None:
+                own = recorded(over)
+                if own is not None and own.kind == kind:
+                    self._claim(own if own.together is None else own.next_of_batch())
             elif kind == "agent":
                 self._receive()
             self.tick = perf_counter_ns()
         self.sink = sink
-        sink.started(self)
+        if not self.dropped:  # one that will not be kept is not shown either
+            sink.started(self)
         _current.set(self)
         if _otel is not None:
             self._otel_token = _otel.attach(self)
@@ -337,7 +401,7 @@ class Active(Frame):
             _current.set(self._previous)
         if self._otel_token is not None:
             token, self._otel_token = self._otel_token, None
-            _otel.detach(token)
+            reset(token)
 
     def end(
         self, response: Any = None, error: BaseException | None = None, note: Any = None
@@ -346,8 +410,8 @@ class Active(Frame):
         sink = self.sink
         if sink is None or self.closed:
             return
+        self.closed = True  # next to the question: no other thread gets in between
         self.tock = perf_counter_ns()
-        self.closed = True
         if response is not None:
             self.response = response
         if error is not None:
@@ -357,10 +421,11 @@ class Active(Frame):
         self._previous = None
         if self._otel_token is not None:
             token, self._otel_token = self._otel_token, None
-            _otel.detach(token)
+            reset(token)
         if self.inner is None and self.claimant is None:
             sink.put(self)
         else:
+            self.ended = True
             (self.claimant or self)._hand_over(sink)
 
     def now_ns(self) -> int:
@@ -368,28 +433,49 @@ class Active(Frame):
 
     # -- claims: one call, one span --------------------------------------------------------------
 
-    def _claim(self, over: "Active | Remote") -> None:
+    def _claim(self, over: "Active") -> None:
         """A call inside a call of the same kind is the same call seen from below: no span of its own.
 
         It takes the outer span's id, so that what happens below it hangs there.
         """
-        if isinstance(over, Remote):
-            return
         self.claimant = outer = over.claimant or over
         self.span_id = outer.span_id
         if outer.inner is None:
             outer.inner, outer._turn = [], [None]
         outer.inner.append(self)
 
+    def next_of_batch(self) -> "Active":
+        """Of calls that a framework started together, the first that nobody has claimed yet."""
+        for one in self.together or ():
+            if one.inner is None and not one.closed:
+                return one
+        return self
+
+    def awaits_inner(self) -> bool:
+        return any(not inner.ended for inner in self.inner or ())
+
     def _hand_over(self, sink: Sink) -> None:
         """Once this span and all inside it have ended: a lazy stream may outlive the outer call."""
-        if not self.closed or any(not inner.closed for inner in self.inner or ()):
+        if not self.ended or self.awaits_inner():
             return
         try:
             (self._turn or []).pop()  # atomic, where two of them end at once on two threads
         except IndexError:
             return
         sink.put(self)
+
+    def become_agent(self, name: str) -> None:
+        """A framework tells only afterwards that this span is an agent."""
+        self.kind = "agent"
+        self.attributes = {**(self.attributes or {}), "agent": name}
+        if self.parent is not None:
+            self._receive()
+
+    def adopt(self, session: Session) -> None:
+        """Take a framework's session, for all below too, unless there is one from nearer by."""
+        around = self.ambient.session
+        if around is None or around.source == "baggage":
+            self.ambient = msgspec.structs.replace(self.ambient, session=session)
 
     def _receive(self) -> None:
         """An agent that somebody handed over to links to that handoff."""
@@ -399,8 +485,8 @@ class Active(Frame):
     def local_root(self) -> "Active":
         """The uppermost span of this trace in this process."""
         root = self
-        while isinstance(root.parent, Active):
-            root = root.parent
+        while (above := recorded(root.parent)) is not None:
+            root = above
         return root
 
     @property
@@ -412,7 +498,8 @@ class Active(Frame):
     def set_attributes(self, attributes: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Add the program's own attributes. After the end it does nothing."""
         if not self.closed and self.sink is not None:
-            self.attributes = {**(self.attributes or {}), **(attributes or {}), **more}
+            with guard:
+                self.attributes = {**(self.attributes or {}), **(attributes or {}), **more}
 
     def set_attribute(self, key: str, value: Any, /) -> None:
         self.set_attributes({key: value})
@@ -456,6 +543,11 @@ class Active(Frame):
 
     def __enter__(self) -> "Active":
         try:
+            if self.closed:
+                mistake(
+                    f"span {self.name!r} is entered a second time, which is not recorded; "
+                    "make a new one for each `with`."
+                )
             self.start()
         except Exception as exc:
             guard.fault(exc)
@@ -506,13 +598,30 @@ def current_parent() -> Parent:
 
 def current() -> Active | None:
     """The innermost running span that we record."""
-    span = current_parent()
-    if isinstance(span, Remote):  # a foreign span inside one of ours: ours is further up
+    return recorded(current_parent())
+
+
+def recorded(span: Parent) -> Active | None:
+    """The nearest running span of ours: above a foreign span inside one of ours, ours is further up."""
+    if isinstance(span, Remote):
         frame: Frame | None = span.above
         while frame is not None and (frame.closed or not isinstance(frame, Active)):
             frame = frame.above
         return frame if isinstance(frame, Active) else None
     return span
+
+
+def reset(token: Any) -> None:
+    """Undo what a bridge's ``attach`` did, also where the bridge is gone by now.
+
+    Not opentelemetry.context.detach: it logs an error where a span ends in another context than it
+    began in, which callbacks do every day.
+    """
+    if isinstance(token, Token):
+        try:
+            token.var.reset(token)
+        except (ValueError, RuntimeError):
+            pass
 
 
 def ambient() -> Ambient:

@@ -21,7 +21,9 @@ def carry() -> None:
     if _on:
         return
     _on = True
-    _replace(threading.Thread, "start", _start)
+    # gevent puts a subclass in the place of Thread, which inherits ``start``
+    home = next(owner for owner in threading.Thread.__mro__ if "start" in owner.__dict__)
+    _replace(home, "start", _start)
     after_import("concurrent.futures.thread", _carry_pools)
 
 
@@ -80,7 +82,8 @@ def _submit(original: Any) -> Any:
     @functools.wraps(original)
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         if _on and (frame := raw_frame()) is not None:
-            return original(self, _under(frame, fn), *args, **kwargs)
+            with carried(None):  # a pool's new thread also serves those who come later
+                return original(self, _under(frame, fn), *args, **kwargs)
         return original(self, fn, *args, **kwargs)
 
     return submit

@@ -1,7 +1,8 @@
 """The OpenAI integration keeps what every integration promises."""
 
-from spanloom.testing.contracts import IntegrationContract
 from tests.integrations.openai.scenarios import OpenAIScenarios
+
+from spanloom.testing.contracts import IntegrationContract
 
 
 class TestOpenAI(IntegrationContract):

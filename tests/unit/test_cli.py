@@ -17,7 +17,7 @@ import pytest
 import spanloom
 from spanloom import record
 from spanloom.cli import run as run_command
-from spanloom.cli.words import clean, duration, money, tokens
+from spanloom.words import clean, duration, money, tokens
 from spanloom.types import (
     Agent,
     Attempt,
@@ -522,7 +522,7 @@ def hooked(
         package = tmp_path / "lib" / "spanloom"
         package.mkdir(parents=True, exist_ok=True)
         (package / "__init__.py").touch()
-        (package / "api.py").write_text(api)
+        (package / "start.py").write_text(api)
         path.append(str(tmp_path / "lib"))
     if user is not None:
         (tmp_path / "user").mkdir(exist_ok=True)

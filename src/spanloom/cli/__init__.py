@@ -26,7 +26,10 @@ class Module(Protocol):
 COMMANDS: Mapping[str, Command] = {
     "run": Command("spanloom.cli.run", "run a program and record it, without changing its code"),
     "traces": Command("spanloom.cli.traces", "list what was recorded, newest first"),
-    "trace": Command("spanloom.cli.trace", "show one trace as a tree"),
+    "trace": Command("spanloom.cli.trace", "show one trace: its tree, and the story of its agents"),
+    "sessions": Command("spanloom.cli.sessions", "list the sessions, the one used last first"),
+    "session": Command("spanloom.cli.session", "show one session over all its traces"),
+    "doctor": Command("spanloom.cli.doctor", "say what is recorded here, where to, and what is in the way"),
 }
 
 _EPILOG = """\
@@ -34,6 +37,8 @@ examples:
   spanloom run app.py          record a run
   spanloom traces --since 1h   what ran in the last hour
   spanloom trace last          the newest trace
+  spanloom session last        the conversation that was used last
+  spanloom doctor              why is nothing recorded?
   spanloom COMMAND --help      the options of a command
 """
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -10,13 +10,20 @@ from rich.console import Console
 from rich.text import Text
 
 from spanloom.store import Totals, TraceSummary
-
-from .words import duration, money, plural, tokens
+from spanloom.words import duration, money, plural, tokens
 
 BAD = "bold red"
 QUIET = "dim"
 STATE = {"open": "STILL OPEN", "never_ended": "NEVER ENDED", "unknown": "NOT ENDED"}
 GAP = 2
+ENDS = {
+    "ok": "ok", "error": "error", "timeout": "timeout", "cancelled": "cancelled",
+    "paused": "PAUSED", "open": "STILL OPEN", "never_ended": "NEVER ENDED", "unknown": "NOT ENDED",
+}  # fmt: skip
+
+
+def end_style(end: str) -> str:
+    return {"ok": "bold green", "error": BAD, "timeout": BAD}.get(end, "yellow")
 
 
 class Glyphs(NamedTuple):
@@ -66,6 +73,69 @@ class Page:
                 yield rest[:at].rstrip()
                 rest = indent + rest[at:].lstrip()
             yield rest
+
+
+    def short(self, ids: Sequence[str]) -> int:
+        """How many digits tell these ids apart; not fewer than 8."""
+        return next((n for n in range(8, 32) if len({id[:n] for id in ids}) == len(set(ids))), 32)
+
+    def flow(self, words: Sequence[str], width: int, *, first: int | None = None) -> list[str]:
+        """Facts on a line of ``first`` cells and lines of ``width`` cells, none broken in two."""
+        lines: list[str] = []
+        text, room = "", width if first is None else first
+        for word in words:
+            joined = f"{text}{self.glyphs.dot}{word}" if text else word
+            if cell_len(joined) <= room:
+                text = joined
+                continue
+            if text or not lines:
+                lines.append(text)
+            room = width
+            text = self.cut(word, room)
+        return [*lines, text] if text or lines else []
+
+    def labelled(self, what: str, words: Sequence[str], between: str, style: str) -> None:
+        """Words behind a label, on as many lines as they need."""
+        line, width = "", self.width - 8
+        lines: list[str] = []
+        for word in words:
+            joined = f"{line}{between}{word}" if line else word
+            if line and cell_len(joined) > width:
+                lines.append(line + between.rstrip())
+                joined = word
+            line = joined
+        for number, text in enumerate([*lines, line]):
+            head = (what if number == 0 else "").ljust(8)
+            self.line(Text().append(head, QUIET).append(text, style))
+
+
+class Column(NamedTuple):
+    head: str
+    right: bool = False
+    style: str = ""
+    flexible: bool = False
+    """Gets what the others leave."""
+
+
+def grid(page: Page, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[Text]:
+    """The head and the rows of a table, as wide as the page."""
+    heads = [column.head for column in columns]
+    widths = [max(cell_len(row[i]) for row in [heads, *rows]) for i in range(len(columns))]
+    gap = GAP if page.width >= 100 else 1
+    for i, column in enumerate(columns):
+        if column.flexible:
+            others = sum(widths) - widths[i] + gap * (len(columns) - 1)
+            widths[i] = max(min(widths[i], page.width - others), 8)
+    for number, row in enumerate([heads, *rows]):
+        line = Text()
+        for i, column in enumerate(columns):
+            text = page.cut(row[i], widths[i])
+            space = " " * (widths[i] - cell_len(text))
+            style = QUIET if number == 0 else column.style
+            line.append(" " * gap if i else "").append(space if column.right else "")
+            line.append(text, style).append("" if column.right else space)
+        line.rstrip()
+        yield line
 
 
 def outcome(trace: TraceSummary) -> str:

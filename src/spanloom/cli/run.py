@@ -243,8 +243,7 @@ def _say(message: str) -> None:
 
 def _summary(environ: Mapping[str, str], run_id: str | None, started_ns: int, claimed: bool) -> str:
     from spanloom import settings, store
-
-    from .words import money, plural, tokens
+    from spanloom.words import money, plural, tokens
 
     # without what is between us and the child, which the settings do not know
     own = ("SPANLOOM_RUN", "SPANLOOM_ROOT")

@@ -8,10 +8,10 @@ from rich.text import Text
 
 from spanloom import store, types
 from spanloom.store import Node, Totals, Trace
+from spanloom.words import clean, duration, money, plural, tokens
+from spanloom.words.facts import arguments, contents, error, events, facts, label
 
-from .facts import arguments, contents, error, events, facts, label
 from .page import BAD, GAP, QUIET, STATE, Page, elapsed, in_out, known_cost, outcome
-from .words import clean, duration, money, plural, tokens
 
 _STYLES = {
     "workflow": "bold", "agent": "bold cyan", "llm": "magenta", "embedding": "magenta",
@@ -77,7 +77,7 @@ class _TreePage(Page):
             ("tags", ", ".join(first.tags)),
         ]  # fmt: skip
         words = [f"{what} {clean(value)}" for what, value in about if value]
-        for text in self._flow(words, self.width, self.width):
+        for text in self.flow(words, self.width):
             self.line(Text(text, QUIET))
         self.line()
 
@@ -159,8 +159,10 @@ class _TreePage(Page):
         if isinstance(span.detail, (types.Tool, types.McpCall)) and not self.content:
             given = arguments(span.detail.input)
             words[:0] = [f"({given})"] if given else []
-        first, *rest = self._flow(
-            [clean(word) for word in words], self.room - head.cell_len - 2, self.width - len(below)
+        first, *rest = self.flow(
+            [clean(word) for word in words],
+            self.width - len(below),
+            first=self.room - head.cell_len - 2,
         ) or [""]
         if first:
             head.append("  ").append(first, QUIET)
@@ -231,21 +233,6 @@ class _TreePage(Page):
         bar = " " * start + glyph * min(length, _BAR - start)
         return bar, "red" if span.status in ("error", "timeout") else _STYLES[span.kind]
 
-    def _flow(self, words: Sequence[str], first: int, width: int) -> list[str]:
-        """Facts on a line of ``first`` cells and lines of ``width`` cells, none broken in two."""
-        lines: list[str] = []
-        text, room = "", first
-        for word in words:
-            joined = f"{text}{self.glyphs.dot}{word}" if text else word
-            if cell_len(joined) <= room:
-                text = joined
-                continue
-            if text or not lines:
-                lines.append(text)
-            room = width
-            text = self.cut(word, room)
-        return [*lines, text] if text or lines else []
-
     def _content(self, node: Node, below: str) -> None:
         span = node.record
         pairs = list(contents(span))
@@ -284,27 +271,14 @@ class _TreePage(Page):
         if summary.open_spans:
             words.append(f"{summary.open_spans} not ended")
         self.line()
-        self._labelled("total", words, dot, "bold")
+        self.labelled("total", words, dot, "bold")
         if len(self.trace.agents) > 1:
             arrow = f" {self.glyphs.arrow} "
-            self._labelled("agents", [self._share(a) for a in self.trace.agents], arrow, "")
+            self.labelled("agents", [self._share(a) for a in self.trace.agents], arrow, "")
         for path in self.trace.files:
-            self._labelled("record", [store.near(path)], dot, QUIET)
+            self.labelled("record", [store.near(path)], dot, QUIET)
 
     def _share(self, share: store.AgentShare) -> str:
         calls = plural(share.totals.model_calls, "call") if share.totals.model_calls else "no call"
         words = [calls, in_out(share.totals, self.glyphs), known_cost(share.totals)]
         return f"{clean(share.agent)} ({', '.join(w for w in words if w)})"
-
-    def _labelled(self, what: str, words: Sequence[str], between: str, style: str) -> None:
-        line, width = "", self.width - 8
-        lines: list[str] = []
-        for word in words:
-            joined = f"{line}{between}{word}" if line else word
-            if line and cell_len(joined) > width:
-                lines.append(line + between.rstrip())
-                joined = word
-            line = joined
-        for number, text in enumerate([*lines, line]):
-            head = (what if number == 0 else "").ljust(8)
-            self.line(Text().append(head, QUIET).append(text, style))

@@ -1,4 +1,4 @@
-"""The list of traces as a table."""
+"""The lists of traces and of sessions as tables."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,10 +6,10 @@ from datetime import datetime
 from rich.cells import cell_len
 from rich.text import Text
 
-from spanloom.store import TraceSummary
+from spanloom.store import SessionSummary, TraceSummary
+from spanloom.words import clean
 
-from .page import BAD, GAP, QUIET, Page, elapsed, in_out, known_cost, outcome
-from .words import clean
+from .page import BAD, ENDS, GAP, QUIET, Column, Page, elapsed, grid, in_out, known_cost, outcome
 
 
 def print_traces(found: Sequence[TraceSummary]) -> None:
@@ -19,7 +19,7 @@ def print_traces(found: Sequence[TraceSummary]) -> None:
     starts = [datetime.fromtimestamp(trace.start_ns / 1e9) for trace in found]
     short = all(start.date() == today for start in starts)
     wide = page.width >= 100
-    ids = _id_length([trace.trace_id for trace in found])
+    ids = page.short([trace.trace_id for trace in found])
     cells = [
         [
             trace.trace_id[:ids],
@@ -61,6 +61,35 @@ def print_traces(found: Sequence[TraceSummary]) -> None:
         page.line(line)
 
 
-def _id_length(ids: Sequence[str]) -> int:
-    """As short as tells them apart, and not shorter than 8."""
-    return next((n for n in range(8, 32) if len({id[:n] for id in ids}) == len(ids)), 32)
+def print_sessions(found: Sequence[SessionSummary]) -> None:
+    """A table, the session with the latest activity first."""
+    page = Page()
+    today = datetime.now().date()
+    lasts = [datetime.fromtimestamp(one.last_ns / 1e9) for one in found]
+    short = all(last.date() == today for last in lasts)
+    wide = page.width >= 100
+    columns = [
+        Column("session", style="bold", flexible=True), Column("last", style=QUIET),
+        Column("turns", right=True), Column("calls", right=True), Column("tokens", right=True),
+        Column("cost", right=True), Column("errors", right=True), Column("ended"), Column("agents"),
+    ]  # fmt: skip
+    rows = []
+    for one, last in zip(found, lasts, strict=True):
+        agents = ", ".join(map(clean, one.agents))
+        rows.append(
+            [
+                clean(one.session_id),
+                f"{last:%H:%M:%S}" if short else f"{last:%m-%d %H:%M}",
+                str(one.turns),
+                str(one.totals.model_calls or ""),
+                in_out(one.totals, page.glyphs),
+                known_cost(one.totals),
+                str(one.errors or ""),
+                ENDS[one.end],
+                page.cut(agents, 36 if wide else 16),
+            ]
+        )
+    if not any(row[8] for row in rows):
+        columns.pop()
+    for line in grid(page, columns, rows):
+        page.line(line)

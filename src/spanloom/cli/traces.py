@@ -9,8 +9,7 @@ from msgspec import Struct
 
 from spanloom import store
 from spanloom.record import rfc3339
-
-from .words import since
+from spanloom.words import since
 
 
 class TraceRow(Struct, frozen=True, kw_only=True):
@@ -56,13 +55,14 @@ def row(summary: store.TraceSummary) -> TraceRow:
 
 def configure(parser: ArgumentParser) -> None:
     add = parser.add_argument
-    add("--limit", "-n", type=_limit, default=20, metavar="N", help="how many (20); 0 is all")
+    add("--limit", "-n", type=count, default=20, metavar="N", help="how many (20); 0 is all")
     add("--since", metavar="WHEN", help="only later ones: 30m, 1h, 2d, 2026-01-31T09:00")
     add("--json", action="store_true", help="print one JSON document")
     add("--dir", metavar="DIR", help="directory of the local record")
 
 
-def _limit(text: str) -> int:
+def count(text: str) -> int:
+    """The value of an option that counts."""
     if not text.isdecimal():
         from argparse import ArgumentTypeError
 

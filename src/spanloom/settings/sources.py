@@ -20,7 +20,9 @@ _OTEL_CONTENT_WORDS: Mapping[str, Content] = {
 }  # fmt: skip
 
 # variables of ours that are no settings: for tests, and what `spanloom run` tells its children
-OTHER_VARIABLES = frozenset({"SPANLOOM_STRICT", "SPANLOOM_CASSETTES"})
+OTHER_VARIABLES = frozenset(
+    {"SPANLOOM_STRICT", "SPANLOOM_CASSETTES", "SPANLOOM_RUN", "SPANLOOM_ROOT"}
+)
 RUN_PREFIX = "SPANLOOM_RUN_"
 # Kubernetes puts such names into every pod beside a service that is called "spanloom..."
 _KUBERNETES = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?")

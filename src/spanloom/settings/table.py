@@ -262,14 +262,6 @@ class Settings(Struct, frozen=True, kw_only=True):
             doc="Share parents with OpenTelemetry, both ways, where the program has imported it.",
         ),
     ] = True
-    trace_headers_to_providers: Annotated[
-        bool,
-        Key(
-            group=_HOST,
-            reader=FLAG,
-            doc="Send `traceparent` and `baggage` with requests to model providers.",
-        ),
-    ] = False
     log_level: Annotated[
         LogLevel,
         Key(

@@ -19,7 +19,10 @@ import msgspec
 from msgspec import Struct
 
 from ..record import Record
-from .files import Reading, decode, list_files, near, read_lines, records_backwards
+from .files import Reading, decode, lines_with, list_files, near, read_lines, records_backwards
+from .sessions import End, Session, SessionSummary, Turn, UnknownSession, session, sessions
+from .sessions import nothing as no_session
+from .story import Linked, Loop, Passing, Pause, Step, Story, links_to, tell
 from .tree import (
     Adrift,
     AgentShare,
@@ -36,8 +39,10 @@ from .tree import (
 )
 
 __all__ = [
-    "Adrift", "AgentShare", "Node", "Open", "Reading", "Totals", "Trace", "TraceSummary", "Unknown",
-    "near", "nothing", "trace", "traces",
+    "Adrift", "AgentShare", "End", "Linked", "Loop", "Node", "Open", "Passing", "Pause", "Reading",
+    "Session", "SessionSummary", "Step", "Story", "Totals", "Trace", "TraceSummary", "Turn",
+    "Unknown", "UnknownSession", "near", "no_session", "nothing", "session", "sessions", "story",
+    "trace", "traces",
 ]  # fmt: skip
 
 _SLACK_NS = 10_000_000_000
@@ -170,6 +175,67 @@ def trace(dir: str | os.PathLike[str], wanted: str, /, *, reading: Reading | Non
     if not records:
         raise Unknown(_no_such(dir, wanted, files))
     return build_tree(wanted, records, used)
+
+
+_LOOKED_UP = 16
+"""Linked traces whose names are looked up; the rest is known by its id."""
+
+
+def story(dir: str | os.PathLike[str], found: Trace, /, *, reading: Reading | None = None) -> Story:
+    """The story of a trace: its agents, handoffs, loops, pauses, and the traces it is linked with.
+
+    Args:
+        dir: the directory of the local record.
+        found: as ``trace`` gave it.
+        reading: gets the files and lines that could not be read.
+    """
+    reading = reading if reading is not None else Reading()
+    id = found.summary.trace_id
+    files = list_files(dir, Reading())
+    pointing = []
+    for mtime_ns, path in files:
+        if mtime_ns + _SLACK_NS < found.summary.start_ns:
+            break  # written before this trace began: nothing in it can link here
+        for line in lines_with(path, [id.encode()], reading):
+            if id.encode() in line[:64]:  # a line of the trace itself: its id stands at the front
+                continue
+            record = decode(line, path, reading, torn=not line.endswith(b"\n"))
+            if record is not None and record.trace_id != id and any(links_to(record, id)):
+                pointing.append(record)
+    pointing.sort(key=lambda record: record.start_ns)
+    told = tell(found, pointing)
+    if not told.linked:
+        return told
+    return msgspec.structs.replace(told, linked=_named(told.linked, files, reading))
+
+
+def _named(
+    linked: Sequence[Linked], files: Sequence[tuple[int, str]], reading: Reading
+) -> tuple[Linked, ...]:
+    """The same, with names and times from the record."""
+    wanted = list(dict.fromkeys(link.trace_id for link in linked))[:_LOOKED_UP]
+    facts: dict[str, dict[str, Fact]] = {id: {} for id in wanted}
+    for _, path in reversed(files):
+        for line in lines_with(path, [id.encode() for id in wanted], reading):
+            record = decode(line, path, reading, torn=not line.endswith(b"\n"))
+            if record is not None and record.trace_id in facts:
+                spans = facts[record.trace_id]
+                known = spans.get(record.span_id)
+                if known is None or record.status != "pending" or known.status == "pending":
+                    spans[record.span_id] = fact_of(record)
+    processes = Processes()
+    done = []
+    for link in linked:
+        spans = facts.get(link.trace_id, {})
+        if spans:
+            summary = summarise(link.trace_id, list(spans.values()), processes)
+            there = spans.get(link.other_span_id)
+            link = msgspec.structs.replace(
+                link, name=summary.name, start_ns=summary.start_ns,
+                at=(there.agent or there.name) if there else None,
+            )  # fmt: skip
+        done.append(link)
+    return tuple(done)
 
 
 def nothing(dir: str | os.PathLike[str]) -> str:

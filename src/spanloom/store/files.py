@@ -1,7 +1,8 @@
 """The files of the local record and their lines, read while they are written."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -9,6 +10,7 @@ from .. import record
 from ..record import Record
 
 _BLOCK = 1 << 16
+_LARGE_BLOCK = 1 << 22
 
 
 class Reading(Struct):
@@ -52,7 +54,7 @@ def list_files(dir: str | os.PathLike[str], reading: Reading) -> list[tuple[int,
     return found
 
 
-def _backwards(path: str) -> Iterator[bytes]:
+def backwards(path: str) -> Iterator[bytes]:
     """The lines of a file from its end; the first is what follows the last line break."""
     with open(path, "rb") as file:
         position = file.seek(0, os.SEEK_END)
@@ -73,7 +75,7 @@ def _backwards(path: str) -> Iterator[bytes]:
 
 def records_backwards(path: str, reading: Reading) -> Iterator[Record]:
     try:
-        for number, line in enumerate(_backwards(path)):
+        for number, line in enumerate(backwards(path)):
             decoded = decode(line, path, reading, torn=number == 0)
             if decoded is not None:
                 yield decoded
@@ -92,6 +94,45 @@ def read_lines(path: str, reading: Reading) -> Iterator[bytes]:
         return
     except OSError as exc:
         reading.problem(path, f"{near(path)}: {exc.strerror}; its traces are not shown")
+
+
+def lines_with(path: str, needles: Sequence[bytes], reading: Reading) -> Iterator[bytes]:
+    """The lines that hold any of ``needles``; the others are not even split.
+
+    A file of gigabytes that has none is passed over as fast as it can be read.
+    """
+    find = _finder(needles)
+    try:
+        with open(path, "rb", buffering=0) as file:
+            rest = b""
+            while block := file.read(_LARGE_BLOCK):
+                block = rest + block
+                end = block.rfind(b"\n") + 1
+                rest = block[end:]
+                at = 0
+                while (hit := find(block, at, end)) >= 0:
+                    start = max(block.rfind(b"\n", at, hit) + 1, at)
+                    at = block.index(b"\n", hit) + 1
+                    yield block[start:at]
+            if find(rest, 0, len(rest)) >= 0:
+                yield rest
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        reading.problem(path, f"{near(path)}: {exc.strerror}; its traces are not shown")
+
+
+def _finder(needles: Sequence[bytes]) -> Callable[[bytes, int, int], int]:
+    if len(needles) == 1:
+        [needle] = needles
+        return lambda block, start, end: block.find(needle, start, end)
+    search = re.compile(b"|".join(map(re.escape, needles))).search
+
+    def find(block: bytes, start: int, end: int) -> int:
+        found = search(block, start, end)
+        return found.start() if found else -1
+
+    return find
 
 
 def decode(line: bytes, path: str, reading: Reading, *, torn: bool) -> Record | None:

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct, structs
 
-from ..record import Record
-from ..types import Agent, Cost, Kind, ModelCall, Status, Usage
+from ..record import LinkTo, Record
+from ..types import Agent, Cost, Kind, ModelCall, SessionSource, Status, Usage
 
 Open = Literal["open", "never_ended", "unknown"]
 """Of a span without an end: its process runs, is gone, or ran on another host."""
@@ -94,6 +94,12 @@ class Fact(NamedTuple):
     service: str | None
     host: str | None
     pid: int | None
+    trace_id: str = ""
+    ended_by: str | None = None
+    agent: str | None = None
+    session_source: SessionSource | None = None
+    user_id: str | None = None
+    links: tuple[LinkTo, ...] = ()
 
 
 def build_tree(id: str, spans: dict[str, Record], files: Sequence[str]) -> Trace:
@@ -147,16 +153,16 @@ def build_tree(id: str, spans: dict[str, Record], files: Sequence[str]) -> Trace
 
 
 def _with_subtotals(nodes: Sequence[Node], facts: dict[str, Fact]) -> Iterator[Node]:
-    sums: dict[int, _Sum] = {}
+    sums: dict[int, Sum] = {}
     result = []
     for node in reversed(nodes):  # children come before their parent this way
         fact = facts[node.record.span_id]
         below = sums.pop(node.depth + 1, None)
-        if _is_call(fact):
-            own = _Sum().add(fact)
+        if is_call(fact):
+            own = Sum().add(fact)
             result.append(node)
         else:
-            own = _Sum()
+            own = Sum()
             totals = below.totals() if below else None
             result.append(
                 structs.replace(node, subtotals=totals) if totals and totals.model_calls else node
@@ -171,7 +177,7 @@ def _with_subtotals(nodes: Sequence[Node], facts: dict[str, Fact]) -> Iterator[N
 
 
 def _agents(nodes: Sequence[Node], facts: dict[str, Fact]) -> tuple[AgentShare, ...]:
-    sums: dict[str, _Sum] = {}
+    sums: dict[str, Sum] = {}
     starts: dict[str, int] = {}
     path: list[str | None] = []
     for node in nodes:
@@ -180,11 +186,11 @@ def _agents(nodes: Sequence[Node], facts: dict[str, Fact]) -> tuple[AgentShare, 
         detail = node.record.detail
         if isinstance(detail, Agent):
             name = detail.agent or node.record.name
-            sums.setdefault(name, _Sum())
+            sums.setdefault(name, Sum())
             starts[name] = min(starts.get(name, node.record.start_ns), node.record.start_ns)
         path.append(name)
         fact = facts[node.record.span_id]
-        if name is not None and _is_call(fact):
+        if name is not None and is_call(fact):
             sums[name].add(fact)
     in_order = sorted(sums, key=starts.__getitem__)
     return tuple(AgentShare(agent=name, totals=sums[name].totals()) for name in in_order)
@@ -208,14 +214,28 @@ def fact_of(span: Record) -> Fact:
         service=resource.service,
         host=resource.host,
         pid=resource.pid,
+        trace_id=span.trace_id,
+        ended_by=span.ended_by,
+        agent=(detail.agent or span.name) if isinstance(detail, Agent) else None,
+        session_source=span.session_source,
+        user_id=span.user_id,
+        links=span.links,
     )
 
 
-def _is_call(fact: Fact) -> bool:
+def is_call(fact: Fact) -> bool:
     return fact.kind in ("llm", "embedding", "rerank")
 
 
-class _Sum:
+def add_up(parts: Iterable[Totals]) -> Totals:
+    """The sum of sums."""
+    sums = Sum()
+    for part in parts:
+        sums.add_totals(part)
+    return sums.totals()
+
+
+class Sum:
     """Adds up model calls; a figure that nobody gave stays ``None``."""
 
     __slots__ = ("calls", "cost", "counts", "unpriced")
@@ -225,7 +245,7 @@ class _Sum:
         self.counts: list[int | None] = [None, None, None, None]
         self.cost: float | None = None
 
-    def add(self, fact: Fact) -> "_Sum":
+    def add(self, fact: Fact) -> "Sum":
         self.calls += 1
         cost = fact.cost.total_usd if fact.cost else None
         if cost is not None:
@@ -237,12 +257,21 @@ class _Sum:
             self._count((used.input, used.output, used.cached, used.reasoning))
         return self
 
-    def merge(self, other: "_Sum") -> None:
+    def merge(self, other: "Sum") -> None:
         self.calls += other.calls
         self.unpriced += other.unpriced
         if other.cost is not None:
             self.cost = (self.cost or 0.0) + other.cost
         self._count(other.counts)
+
+    def add_totals(self, part: Totals) -> None:
+        self.calls += part.model_calls
+        self.unpriced += part.unpriced_calls
+        if part.cost_usd is not None:
+            self.cost = (self.cost or 0.0) + part.cost_usd
+        self._count(
+            (part.input_tokens, part.output_tokens, part.cached_tokens, part.reasoning_tokens)
+        )
 
     def _count(self, values: Iterable[int | None]) -> None:
         for place, value in enumerate(values):
@@ -267,9 +296,9 @@ def summarise(id: str, facts: Sequence[Fact], processes: "Processes") -> TraceSu
     ids = {fact.span_id for fact in facts}
     root = next((fact for fact in facts if fact.parent_id is None), None)
     top = root or next((fact for fact in facts if fact.parent_id not in ids), facts[0])
-    sum_ = _Sum()
+    sum_ = Sum()
     for fact in facts:
-        if _is_call(fact):
+        if is_call(fact):
             sum_.add(fact)
     failed = [fact for fact in facts if fact.status in ("error", "timeout")]
     passed_on = {fact.parent_id for fact in failed if fact.parent_id != fact.span_id}

@@ -75,7 +75,7 @@ def _start():
     if _program() in _LAUNCHERS:
         return
     try:
-        from spanloom import api
+        from spanloom import start
     except ImportError as exc:
         missing = getattr(exc, "name", None) or "spanloom"
         if missing.split(".")[0] == "spanloom":
@@ -84,7 +84,7 @@ def _start():
             _say("cannot start (%s); the program runs unrecorded" % exc)
         return
     _claim()
-    api.start_from_environment()
+    start.start_from_environment()
 
 
 def _say(message):

@@ -69,8 +69,8 @@ def watched(scenarios: Scenarios, late: bool) -> None:
     memory = MemoryBackend()
     ways: list[Way] = [*scenarios.ways(), *scenarios.streams()]
     with FakeProvider(seed=7) as provider:
-        # all installed integrations, as most programs have it
-        spanloom.init(backends=[memory], signals=False)
+        only = None if scenarios.beside_others else [scenarios.integration]
+        spanloom.init(backends=[memory], integrations=only, signals=False)
         provider.on(lambda _call: True, Chat(text="Once.", finish_reason="stop"))
         for way in ways:
             ask(scenarios, provider, way)

@@ -173,9 +173,7 @@ class ContextCases(Contract):
         assert {name: getattr(span.detail.usage, name) for name in counts} == counts
         assert text_of(span) == ANSWER.text
 
-    def test_a_stream_that_outlives_the_llm_span_around_it(
-        self, rig: Rig, stream: Stream
-    ) -> None:
+    def test_a_stream_that_outlives_the_llm_span_around_it(self, rig: Rig, stream: Stream) -> None:
         """A framework hands the stream on: its span waits for what is still to come."""
 
         async def case() -> None:

@@ -25,7 +25,9 @@ EVENTS: tuple[types.AnyEvent, ...] = (
     types.StateTransition(time_ns=START_NS + 2, node="n", changed=("k",), goto=("m",), update={}),
     types.MemoryAccess(time_ns=START_NS + 3, operation="read", store="s", keys=("k",), hit=True),
     types.Score(time_ns=START_NS + 4, name="s", value=0.5, comment="so so", source="model"),
-    types.LogEvent(time_ns=START_NS + 5, level="info", message="m", logger="l", attributes={"x": 1}),
+    types.LogEvent(
+        time_ns=START_NS + 5, level="info", message="m", logger="l", attributes={"x": 1}
+    ),
     types.RetryEvent(time_ns=START_NS + 6, attempt=1, reason="rate_limit", delay_s=0.5),
     types.Decision(time_ns=START_NS + 7, about="call t-1", outcome="approved", by="someone"),
     types.ErrorEvent(
@@ -38,7 +40,7 @@ def filled(kind: type[types.AnyDetail]) -> types.AnyDetail:
     """A detail with something in every field that a plain value fits."""
     fields: dict[str, Any] = {}
     for name, value in _SAMPLES.items():
-        if name in kind.__struct_fields__:
+        if name in kind.__struct_fields__ and name not in _messages(kind):
             fields[name] = value
     detail = msgspec.convert(fields, kind, strict=False)
     return msgspec.structs.replace(detail, **_messages(kind))
@@ -89,7 +91,7 @@ def a_span(number: int, **changes: Any) -> Span:
         "detail": types.Task(),
         "integration": "manual",
         "start_ns": START_NS + number * 1000,
-        "end_ns": START_NS + number * 1000 + 500,
+        "end_ns": START_NS + number * 1000 + 5_000,
     }
     return Span(**(facts | changes))
 
@@ -116,14 +118,21 @@ def golden_batch() -> list[Span]:
                 ended_by="CancelledError" if status == "cancelled" else None,
                 complete=status == "ok",
                 session=types.Session(id="s-1", source="framework"),
-                user_id="u-1", user_tier="gold", feature="search", request_id="r-1",
-                tags=("a", "b"), attributes={"n": 1, "f": 1.5, "t": True, "l": [1], "d": {"x": None}},
-                metadata={"plan": "x"}, events=EVENTS, trace_state="v=1",
+                user_id="u-1",
+                user_tier="gold",
+                feature="search",
+                request_id="r-1",
+                tags=("a", "b"),
+                attributes={"n": 1, "f": 1.5, "t": True, "l": [1], "d": {"x": None}},
+                metadata={"plan": "x"},
+                events=EVENTS,
+                trace_state="v=1",
                 links=(types.Link(trace_id=1, span_id=2, reason="handoff"),),
                 resource=types.Resource(service="svc", environment="test", pid=1, sdk="spanloom"),
                 redactions=(types.Redaction(field="name", kind="email", count=2),),
-                truncated=("detail.input",), faults=("extract: KeyError",),
-            )  # fmt: skip
+                truncated=("detail.input",),
+                faults=("extract: KeyError",),
+            )
         )
     return spans
 

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 
 import spanloom
 from spanloom.backends.memory import MemoryBackend
+from spanloom.recorder import set_raw_frame
 from spanloom.testing.answers import Answer, Chat, Exchange, Tokens
 from spanloom.testing.contracts.scenarios import Call, Messages, Scenarios, Stream, Way
 from spanloom.testing.provider import FakeProvider
@@ -30,6 +31,7 @@ ANSWER = Chat(
     text="".join(PIECES), chunks=PIECES, usage=Tokens(21, 8, cached=5), finish_reason="stop"
 )
 END = object()
+WHEN: tuple[Literal["setup", "call"], ...] = ("setup", "call")
 
 
 def play(asynchronous: bool, case: Coroutine[Any, Any, T]) -> T:
@@ -217,6 +219,8 @@ class Contract:
         for name, found in told.items():
             if name in metafunc.fixturenames:
                 metafunc.parametrize(name, found, ids=[one.name for one in found])
+        if "failure" in metafunc.fixturenames:
+            metafunc.parametrize("failure", self.scenarios.failures)
 
     @pytest.fixture
     def rig(
@@ -234,6 +238,7 @@ class Contract:
             rig = Rig(self.scenarios, provider, tmp_path)
             # the collections that cases ask for need not walk through all the framework's classes
             gc.freeze()
+            set_raw_frame(None)  # whatever an earlier test left behind
             try:
                 yield rig
             finally:
@@ -242,8 +247,8 @@ class Contract:
         if rig.quiet:
             said = [
                 record.getMessage()
-                for when in ("setup", "call")
-                for record in caplog.get_records(when)  # type: ignore[arg-type]
+                for when in WHEN
+                for record in caplog.get_records(when)
                 if record.levelno >= logging.WARNING
                 and record.name.split(".")[0] in ("spanloom", "asyncio", "opentelemetry")
             ]

@@ -6,11 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spanloom.testing.answers import Answer
+from spanloom.testing.answers import Answer, Error, Hang, Reset
 from spanloom.testing.provider import FakeProvider
-from spanloom.types import Kind
+from spanloom.types import ErrorType, Kind
 
 Messages = list[dict[str, Any]]
+
+FAILURES: Mapping[str, tuple[Answer, ErrorType]] = {
+    "bad_request": (Error(400), "invalid_request"),
+    "auth": (Error(401), "auth"),
+    "permission": (Error(403), "permission"),
+    "not_found": (Error(404), "not_found"),
+    "rate_limit": (Error(429), "rate_limit"),
+    "server": (Error(500), "server"),
+    "overloaded": (Error(503), "overloaded"),
+    "connection": (Reset(), "connection"),
+    "timeout": (Hang(30), "timeout"),
+}
+"""What the server does, and the error type that the span must have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +89,12 @@ class Scenarios:
     """The name users write in ``integrations=[...]``."""
     framework: str
     """The module whose import is "importing the framework"."""
+    failures: Sequence[str] = tuple(FAILURES)
+    """Which of ``FAILURES`` the framework can meet."""
     repeats: int = 2000
     """Calls of the case about leaks."""
+    beside_others: bool = True
+    """Whether fresh processes arm all installed integrations, as ``init()`` does, or only this."""
     binds_late: bool = True
     """Whether a client made before ``init()`` can be recorded."""
     catches_base_exceptions: bool = False

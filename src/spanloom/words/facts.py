@@ -18,7 +18,7 @@ from spanloom.record import (
     StateTransitionAt,
 )
 
-from .words import clean, duration, plural, tokens
+from . import clean, duration, plural, tokens
 
 
 def label(span: Record, arrow: str) -> str:

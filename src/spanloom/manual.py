@@ -1,0 +1,359 @@
+"""Recording by hand: spans, sessions, handoffs, scores, events, trace context.
+
+Nothing here raises into the application, unless SPANLOOM_STRICT is set.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from typing import Any, Literal, TypeVar, overload
+
+import msgspec
+
+from . import propagation, recorder
+from .decorate import SpanMaker, decorated, maker
+from .errors import guard, mistake
+from .recorder import Active, Frame, Remote, Scope, current
+from .types import DETAILS, Custom, Kind, Link, Score, Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def span(name: str, /, *, kind: Kind = "task", **attributes: Any) -> SpanMaker:
+    """A span of any kind: ``with span("fetch"): ...`` or ``@span("fetch")``, sync and async.
+
+    Attributes that are fields of the kind (``spanloom.types``) are typed facts, such as ``model`` of
+    an ``llm`` span or ``input`` and ``output`` of a ``task``; all others are the program's own.
+    """
+    if (wrapped := _bare(name, kind, attributes)) is not None:
+        return wrapped  # type: ignore[no-any-return]
+    given: object = kind
+    if not isinstance(given, str) or given not in DETAILS:
+        mistake(
+            f"span: kind {kind!r} is not known; known: {', '.join(DETAILS)}. It is recorded as a task."
+        )
+        kind = "task"
+    return SpanMaker(name, kind, attributes or None)
+
+
+def _bare(name: object, kind: Kind, attributes: dict[str, Any]) -> Any:
+    """``@span`` and ``@llm_call`` without a call: the function comes where the name belongs."""
+    if isinstance(name, str) or not callable(name):
+        return None
+    return decorated(name, kind, None, attributes)
+
+
+class _KindMaker:
+    """``@agent``, ``@agent("name")``, ``@agent(name="x", role="worker")``, ``with agent("name"):``."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self.__name__ = self.__qualname__ = kind
+        self.__doc__ = (
+            f"A span of kind ``{kind}``: a decorator, bare or called, or a context manager.\n\n"
+            "Arguments of a decorated function are recorded as input, its result as output."
+        )
+
+    @overload
+    def __call__(self, target: F, /) -> F: ...
+
+    @overload
+    def __call__(self, target: str | None = None, /, **attributes: Any) -> SpanMaker: ...
+
+    def __call__(self, target: Any = None, /, **attributes: Any) -> Any:
+        if target is None:
+            target = attributes.pop("name", None)
+        if target is None or isinstance(target, str):
+            return maker(self._kind, target or "", attributes)
+        return decorated(target, self._kind, None, attributes)
+
+
+workflow = _KindMaker("workflow")
+agent = _KindMaker("agent")
+tool = _KindMaker("tool")
+task = _KindMaker("task")
+retrieval = _KindMaker("retrieval")
+rerank = _KindMaker("rerank")
+embedding = _KindMaker("embedding")
+memory = _KindMaker("memory")
+guardrail = _KindMaker("guardrail")
+evaluation = _KindMaker("evaluation")
+plan = _KindMaker("plan")
+mcp = _KindMaker("mcp")
+
+
+def llm_call(name: str | None = None, /, **fields: Any) -> SpanMaker:
+    """A model call recorded by hand.
+
+    ``with llm_call(model="m", provider="p", input=messages) as call: ...; call.record(output=text,
+    usage={"input": 12, "output": 3})``. Fields are those of ``spanloom.types.LLMCall``; messages may
+    be a text or a list of ``{"role": ..., "content": ...}``. An instrumented SDK's call inside it is
+    the same call, and becomes no span of its own.
+    """
+    if (wrapped := _bare(name, "llm", fields)) is not None:
+        return wrapped  # type: ignore[no-any-return]
+    label = name or ("chat " + str(fields["model"]) if fields.get("model") else "chat")
+    return maker("llm", label, fields)
+
+
+def session(
+    id: str, /, *, user: str | None = None, tags: Iterable[str] = (), **metadata: Any
+) -> Scope:
+    """Everything started inside belongs to this session, over threads, tasks and traces.
+
+    Args:
+        id: your own id of the conversation. Nothing is invented where you have none.
+        user: whose session it is; stored as a keyed hash unless ``user_ids="keep"``.
+        tags: added to every span.
+        metadata: added to every span.
+    """
+    changes: dict[str, Any] = {"tags": _tags(tags), "metadata": metadata}
+    given: object = id  # callers who do not check types give UUIDs, numbers and None
+    if given is not None and str(given):
+        changes["session"] = Session(id=str(given))
+    else:
+        mistake(f"session: id {id!r} is empty; give a text. The spans inside carry no session.")
+    if user is not None:
+        changes["user_id"] = str(user)
+    return Scope(**changes)
+
+
+def context(
+    *,
+    user: str | None = None,
+    user_tier: str | None = None,
+    feature: str | None = None,
+    request_id: str | None = None,
+    tags: Iterable[str] = (),
+    baggage: Mapping[str, str] | None = None,
+    **metadata: Any,
+) -> Scope:
+    """Everything started inside carries these facts. ``baggage`` also goes to other services."""
+    changes: dict[str, Any] = {"tags": _tags(tags), "metadata": metadata}
+    named = {
+        "user_id": user, "user_tier": user_tier, "feature": feature, "request_id": request_id
+    }  # fmt: skip
+    changes.update({k: str(v) for k, v in named.items() if v is not None})
+    if baggage is not None:
+        items: object = baggage
+        if isinstance(items, Mapping):
+            changes["baggage"] = {
+                **recorder.ambient().baggage, **{str(k): str(v) for k, v in items.items()}
+            }  # fmt: skip
+        else:
+            mistake(f"context: baggage is a {type(items).__name__}; give a mapping of texts.")
+    return Scope(**changes)
+
+
+def _tags(given: object) -> tuple[str, ...]:
+    if isinstance(given, str):
+        mistake(f"tags: {given!r} is one text; give a list of texts. It is taken as one tag.")
+        return (given,)
+    if isinstance(given, Iterable):
+        return tuple(map(str, given))
+    if given is not None:
+        mistake(f"tags: {given!r} is no list of texts; it is left out.")
+    return ()
+
+
+def suppress() -> Scope:
+    """Nothing that starts inside is recorded."""
+    return Scope(suppressed=True)
+
+
+def current_span() -> Active | None:
+    """The innermost running span, or None."""
+    return current()
+
+
+def set_attributes(attributes: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+    """Add attributes to the current span; without one nothing happens."""
+    with guard:
+        if (active := current()) is not None:
+            active.set_attributes(attributes, **more)
+
+
+def event(name: str, /, **attributes: Any) -> None:
+    """Something happened now, inside the current span."""
+    with guard:
+        active = current()
+        if active is None:
+            if recorder.recording():
+                mistake(f"event {name!r} is outside of any span; open one with spanloom.span(...).")
+            return
+        active.add_event(Custom(time_ns=active.now_ns(), name=str(name), attributes=attributes))
+
+
+def handoff(
+    source: str,
+    target: str,
+    /,
+    *,
+    mechanism: str | None = None,
+    reason: str | None = None,
+    payload: Any = None,
+    returns_control: bool | None = None,
+    outcome: Literal["accepted", "refused", "failed"] = "accepted",
+) -> None:
+    """Agent ``source`` hands over to agent ``target``.
+
+    A span of zero length in the current span; the next ``agent`` span of that name in the same trace
+    links to it. Nothing links to a handoff that was refused or failed.
+    """
+    with guard:
+        active = Active(f"handoff {source} -> {target}", "handoff")
+        active.fields = {
+            "source": str(source), "target": str(target), "mechanism": mechanism, "reason": reason,
+            "payload": payload, "returns_control": returns_control, "outcome": outcome,
+        }  # fmt: skip
+        if not active.start():
+            return
+        if outcome == "accepted":
+            root = active.local_root()
+            if root.handoffs is None:
+                root.handoffs = {}
+            root.handoffs[str(target)] = Link(
+                trace_id=active.trace_id, span_id=active.span_id, reason="handoff"
+            )
+        active.end()
+
+
+def score(
+    name: str,
+    value: float | bool | str,
+    /,
+    *,
+    span: Active | str | None = None,
+    trace: Active | str | None = None,
+    session: str | None = None,
+    comment: str | None = None,
+    source: Literal["code", "user", "model"] | None = None,
+) -> None:
+    """Judge a span, a trace or a session, at once or later.
+
+    Args:
+        name: of the score, such as ``relevance``.
+        value: a number, a truth, a category or a text.
+        span: the span or its id (16 hex digits); default: the current span.
+        trace: the trace of that span, or its id (32 hex digits).
+        session: the id of a session.
+        comment: why.
+        source: who judged.
+    """
+    with guard:
+        judged: object = value
+        if not isinstance(judged, bool | int | float | str):
+            mistake(
+                f"score {name!r}: value of type {type(value).__name__}; give a number, bool or text."
+            )
+            return
+        target = span if isinstance(span, Active) else None
+        if span is None and trace is None and session is None:
+            target = current()
+            if target is None:
+                mistake(
+                    f"score {name!r} has no target: no span is open; give span, trace or session."
+                )
+                return
+        given = Score(
+            time_ns=time.time_ns(),
+            name=str(name),
+            value=value,
+            comment=comment,
+            source=source,
+            target_span_id=_hex(span, "span") if target is None else None,
+            target_trace_id=_hex(trace or (span if isinstance(span, Active) else None), "trace")
+            if trace is not None or span is not None
+            else None,
+            target_session_id=session,
+        )
+        if target is not None and target.recording:
+            target.add_event(msgspec.structs.replace(given, target_trace_id=None))
+            return
+        if target is not None:  # it has ended: its record is on its way
+            given = msgspec.structs.replace(given, target_span_id=target.span_hex)
+        carrier = Active(f"score {name}", "evaluation")
+        carrier.fields = {"evaluator": str(name)}
+        if session is not None:
+            carrier.session = Session(id=str(session))
+        parent = _carrier_parent(target, given)
+        if carrier.start(parent):
+            carrier.add_event(given)
+            if given.target_span_id and given.target_trace_id:
+                carrier.add_link(
+                    int(given.target_trace_id, 16), int(given.target_span_id, 16), "score"
+                )
+            carrier.end()
+
+
+def feedback(
+    value: float | bool | str,
+    /,
+    *,
+    name: str = "user_feedback",
+    span: Active | str | None = None,
+    trace: Active | str | None = None,
+    session: str | None = None,
+    comment: str | None = None,
+) -> None:
+    """What a user thought of an answer: a score whose source is the user."""
+    score(name, value, span=span, trace=trace, session=session, comment=comment, source="user")
+
+
+def _hex(target: Active | str | None, what: Literal["span", "trace"]) -> str | None:
+    if target is None:
+        return None
+    if isinstance(target, Active):
+        return target.span_hex if what == "span" else target.trace_hex
+    text = str(target).strip().lower()
+    digits = 16 if what == "span" else 32
+    if len(text) != digits or any(c not in "0123456789abcdef" for c in text):
+        mistake(f"score: {what} id {target!r} is not {digits} hex digits; take it from the record.")
+        return None
+    return text
+
+
+def _carrier_parent(target: Active | None, given: Score) -> Frame | None:
+    """The scored span is the carrier's parent, so that a late score lies in the scored trace."""
+    trace_id = target.trace_hex if target is not None else given.target_trace_id
+    if trace_id is None:
+        return None
+    span_id = given.target_span_id
+    if span_id is None:
+        return None
+    return Remote(int(trace_id, 16), int(span_id, 16))
+
+
+def inject(headers: MutableMapping[str, str], /) -> MutableMapping[str, str]:
+    """Write ``traceparent``, ``tracestate`` and ``baggage`` of the current span into ``headers``."""
+    with guard:
+        return propagation.inject(headers)
+    return headers
+
+
+class extract:
+    """``with extract(headers): ...`` continues the trace that the caller's headers name.
+
+    ``headers`` is a mapping or pairs, of text or bytes; bad headers are ignored.
+    """
+
+    def __init__(self, headers: Any, /) -> None:
+        self._headers = headers
+        self._carried: recorder.carried | None = None
+
+    def __enter__(self) -> None:
+        with guard:
+            frame = propagation.frame_from(self._headers)
+            if frame is not None:
+                self._carried = recorder.carried(frame)
+                self._carried.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        if self._carried is not None:
+            self._carried.__exit__(*exc)
+            self._carried = None
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.__exit__(*exc)
