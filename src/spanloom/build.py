@@ -27,7 +27,7 @@ pid = os.getpid
 CONTROL_FLOW: set[str] = {"GeneratorExit", "StopIteration", "StopAsyncIteration"}
 """Exception classes that end a span without being an error. Integrations add theirs."""
 
-CANCELLED = {"CancelledError", "KeyboardInterrupt"}
+CANCELLED = {"CancelledError", "KeyboardInterrupt", "Stopped"}
 
 
 def span(active: Active, resource: Resource, *, pending: bool = False) -> Span:

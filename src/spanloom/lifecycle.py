@@ -32,7 +32,9 @@ def watch(pipeline: Pipeline, *, timeout_s: float, signals: bool) -> None:
         _hooked = True
         atexit.register(_at_exit)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_in_child)
+            os.register_at_fork(
+                before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child
+            )
     _replace_exits()
     if signals:
         _install_signals()
@@ -75,6 +77,23 @@ def _at_exit() -> None:
             hook()
     _at_exit_hooks.clear()
     deliver()
+
+
+_forking: Pipeline | None = None
+
+
+def _before_fork() -> None:
+    global _forking
+    _forking = _pipeline
+    if _forking is not None:
+        with guard:
+            _forking.before_fork()
+
+
+def _in_parent() -> None:
+    if _forking is not None:
+        with guard:
+            _forking.after_fork_in_parent()
 
 
 def _in_child() -> None:
@@ -138,6 +157,11 @@ def _install_signals() -> None:
 
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:
-    _at_exit()
+    # On a thread of its own: the signal may have come while this one holds a lock that the delivery
+    # wants, and then nothing but the time limit ends the wait.
+    with guard:
+        delivery = threading.Thread(target=_at_exit, name="spanloom-exit", daemon=True)
+        delivery.start()
+        delivery.join(_timeout_s + 0.5)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

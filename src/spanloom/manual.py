@@ -106,14 +106,16 @@ def session(
         tags: added to every span.
         metadata: added to every span.
     """
-    changes: dict[str, Any] = {"tags": _tags(tags), "metadata": metadata}
-    given: object = id  # callers who do not check types give UUIDs, numbers and None
-    if given is not None and str(given):
-        changes["session"] = Session(id=str(given))
-    else:
-        mistake(f"session: id {id!r} is empty; give a text. The spans inside carry no session.")
-    if user is not None:
-        changes["user_id"] = str(user)
+    changes: dict[str, Any] = {"metadata": metadata}
+    with guard:  # the values may be anything, and have a ``__str__`` that raises
+        changes["tags"] = _tags(tags)
+        given: object = id  # callers who do not check types give UUIDs, numbers and None
+        if given is not None and str(given):
+            changes["session"] = Session(id=str(given))
+        else:
+            mistake(f"session: id {id!r} is empty; give a text. The spans inside carry no session.")
+        if user is not None:
+            changes["user_id"] = str(user)
     return Scope(**changes)
 
 
@@ -128,18 +130,19 @@ def context(
     **metadata: Any,
 ) -> Scope:
     """Everything started inside carries these facts. ``baggage`` also goes to other services."""
-    changes: dict[str, Any] = {"tags": _tags(tags), "metadata": metadata}
+    changes: dict[str, Any] = {"metadata": metadata}
     named = {
         "user_id": user, "user_tier": user_tier, "feature": feature, "request_id": request_id
     }  # fmt: skip
-    changes.update({k: str(v) for k, v in named.items() if v is not None})
-    if baggage is not None:
+    with guard:
+        changes["tags"] = _tags(tags)
+        changes.update({k: str(v) for k, v in named.items() if v is not None})
         items: object = baggage
         if isinstance(items, Mapping):
             changes["baggage"] = {
                 **recorder.ambient().baggage, **{str(k): str(v) for k, v in items.items()}
             }  # fmt: skip
-        else:
+        elif items is not None:
             mistake(f"context: baggage is a {type(items).__name__}; give a mapping of texts.")
     return Scope(**changes)
 

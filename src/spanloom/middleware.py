@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from . import propagation, recorder
 from .errors import guard
-from .recorder import Active, carried
+from .recorder import Active
 
 ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 WSGIApp: TypeAlias = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -112,6 +112,7 @@ class WSGIMiddleware:
             _end(active, error)
             raise
         finally:
+            active.detach()
             recorder.set_raw_frame(before)
         wrapper = environ.get("wsgi.file_wrapper")
         if isinstance(body, list | tuple) or (
@@ -124,6 +125,23 @@ class WSGIMiddleware:
         return _Body(body, active)
 
 
+class _under:
+    """The request's span is current while its body is made, and not while the server sends it."""
+
+    def __init__(self, active: Active) -> None:
+        self._active = active if active.recording else None
+
+    def __enter__(self) -> None:
+        self._before = recorder.raw_frame()
+        if self._active is not None:
+            self._active.attach()
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._active is not None:
+            self._active.detach()
+            recorder.set_raw_frame(self._before)
+
+
 class _Body:
     """The response: its span lasts until the server has read or closed it."""
 
@@ -134,7 +152,7 @@ class _Body:
         parts = iter(self._body)
         try:
             while True:
-                with carried(self._active):
+                with _under(self._active):
                     try:
                         part = next(parts)
                     except StopIteration:
@@ -150,7 +168,7 @@ class _Body:
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
-                with carried(self._active):
+                with _under(self._active):
                     close()
         finally:
             _end(self._active)

@@ -52,6 +52,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return max((b.pending for b in self.backends.values()), default=0)
 
 
+_IMPORTS_S = 2.0
+"""How long a fork waits for imports of the worker: a forking import of the user's may block them."""
+
+
 class _Marker:
     """Travels through the queue: whoever waits for it knows that all before it was handled."""
 
@@ -86,8 +90,10 @@ class Pipeline:
         ]
         self._max_spans, self._max_bytes = settings.queue_spans, settings.queue_bytes
         self._half = settings.queue_spans // 2
-        self._tick_s = settings.flush_interval_s / 2
-        self._pend_ns = int(settings.flush_interval_s * 1e9)
+        # An open span is shown at half the interval, looked for at each quarter, so that by the
+        # end of the interval it is written: what is older than that survives any kill.
+        self._tick_s = settings.flush_interval_s / 4
+        self._pend_ns = int(settings.flush_interval_s * 5e8)
         self._reset()
 
     def _reset(self) -> None:
@@ -100,6 +106,7 @@ class Pipeline:
         self._bytes_in = self._bytes_out = 0
         self._alarm = threading.Lock()
         self._alarm.acquire()
+        self._setting_up = threading.Lock()
         self._stopping = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -255,6 +262,16 @@ class Pipeline:
     def _put_late(self, active: Active) -> None:
         self._drop("after_shutdown")
 
+    def before_fork(self) -> None:
+        """Let the worker finish its imports: half imported modules stay so in a child."""
+        self._setting_up.acquire(timeout=_IMPORTS_S)
+
+    def after_fork_in_parent(self) -> None:
+        try:
+            self._setting_up.release()
+        except RuntimeError:  # the time was up, and the worker has released it since
+            pass
+
     def forked(self) -> None:
         """In a forked child: what was queued is the parent's to deliver, and its open spans too."""
         inherited = [ref() for ref in self._open]
@@ -285,6 +302,8 @@ class Pipeline:
             with Scope(suppressed=True):
                 while not self._stopping:
                     self._alarm.acquire(timeout=self._tick_s)
+                    if not self._stopping:
+                        self.processors()  # before a span waits for them: a kill may come any time
                     self._safely_drain()
                 self._safely_drain(closing=True)
         finally:
@@ -383,12 +402,13 @@ class Pipeline:
     def processors(self) -> tuple[Processor, ...]:
         """The chain, made when the first span needs it."""
         if self._chain is None:
-            try:
-                made = self._processors() if callable(self._processors) else self._processors
-                self._chain = tuple(made)
-            except Exception as exc:  # nothing can be checked, so nothing but skeletons leaves
-                log.warning("processors cannot be set up: %r; all content is withheld", exc)
-                self._chain = (_unchecked,)
+            with self._setting_up:
+                try:
+                    made = self._processors() if callable(self._processors) else self._processors
+                    self._chain = tuple(made)
+                except Exception as exc:  # nothing can be checked, so nothing but skeletons leaves
+                    log.warning("processors cannot be set up: %r; all content is withheld", exc)
+                    self._chain = (_unchecked,)
         return self._chain
 
     def _process(self, active: Active, pending: bool = False) -> Span | None:

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from .errors import guard, mistake
-from .types import AnyDetail, AnyEvent, Attempt, ErrorType, Kind, Link, Session
+from .types import AnyDetail, AnyEvent, Attempt, ErrorType, Event, Kind, Link, Session
 
 Extract: TypeAlias = "Callable[[Active], AnyDetail]"
 """Turns the references of a span into its typed detail. Runs on the worker, and may raise."""
@@ -384,9 +384,8 @@ class Active(Frame):
         self.sink = sink
         if not self.dropped:  # one that will not be kept is not shown either
             sink.started(self)
-        _current.set(self)
-        if _otel is not None:
-            self._otel_token = _otel.attach(self)
+        if attach:
+            self.attach()
         return True
 
     def attach(self) -> None:
@@ -514,6 +513,10 @@ class Active(Frame):
             self.fields = {**(self.fields or {}), **fields}
 
     def add_event(self, event: AnyEvent) -> None:
+        given: object = event
+        if not isinstance(given, Event):
+            mistake(f"add_event: a {type(given).__name__} is no event; see spanloom.types.Event.")
+            return
         if not self.closed and self.sink is not None:
             if self.events is None:
                 self.events = []

@@ -13,11 +13,12 @@ from .patches import (
 )
 from .pipeline import Processor
 from .recorder import Active, Extract, Scope, Tap, ambient, current
+from .runs import Run, Runs, handoff
 from .settings import Settings
 from .streams import watch_body, watch_chunks
 
 __all__ = [
     "Active", "Backend", "Extract", "Finish", "Hook", "Integration", "Observe", "Patch",
-    "Processor", "Refused", "Retry", "Scope", "Settings", "Start", "Tap", "ambient", "current",
-    "guard", "log", "mistake", "snapshot", "watch_body", "watch_chunks",
+    "Processor", "Refused", "Retry", "Run", "Runs", "Scope", "Settings", "Start", "Tap", "ambient",
+    "current", "guard", "handoff", "log", "mistake", "snapshot", "watch_body", "watch_chunks",
 ]  # fmt: skip

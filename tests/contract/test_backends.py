@@ -2,7 +2,9 @@
 
 import io
 import json
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from spanloom.backends.console import ConsoleBackend
 from spanloom.backends.local import LocalBackend
 from spanloom.backends.memory import MemoryBackend
 from spanloom.backends.otel import OTelExporterBackend
-from spanloom.record import decode
+from spanloom.record import decode, from_span
 from spanloom.settings import Settings
 from spanloom.testing.contracts import (
     BackendContract,
@@ -22,6 +25,7 @@ from spanloom.testing.contracts import (
     Written,
 )
 from spanloom.types import Span
+from spanloom.words.facts import label
 
 
 def received(span: Span) -> Received:
@@ -91,6 +95,58 @@ def nanoseconds(text: str) -> int:
     seconds, _, fraction = text.removesuffix("Z").partition(".")
     whole = datetime.fromisoformat(seconds).replace(tzinfo=UTC)
     return int(whole.timestamp()) * 1_000_000_000 + int(fraction)
+
+
+class Printed(ConsoleBackend):
+    """On a stream of its own, with the spans that it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(hold_s=0)
+        self.out = io.StringIO()
+        self.given: list[Span] = []
+
+    def _stream(self) -> Any:
+        return self.out
+
+    def export(self, batch: Sequence[Span], /) -> None:
+        super().export(batch)
+        self.given.extend(batch)
+
+
+class TestConsole(InstalledBackendContract):
+    """It prints no ids: a span has arrived where its trace and its name stand on a line of its end."""
+
+    entry_point = "console"
+
+    def make(self, place: Path) -> Printed:
+        return Printed()
+
+    def read_back(self, backend: Any, place: Path) -> Written:
+        text = backend.out.getvalue()
+        ends = Counter(
+            (line[9:15], re.sub(r"^[| ]*(\[\d+\] )?[-`] ", "", line[16:]))
+            for line in text.splitlines()
+            if re.match(r"[\d:]{8} \w{6} [| ]*(\[\d+\] )?[-`] \w", line)
+        )
+        found = []
+        for span in backend.given:
+            if span.status == "pending":
+                continue
+            shown = f"{span.kind} {label(from_span(span), '->')}"[:100]
+            for end in ends:
+                if end[0] == f"{span.trace_id:032x}"[:6] and end[1].startswith(shown) and ends[end]:
+                    ends[end] -= 1
+                    found.append(received(span))
+                    break
+        assert not +ends, "printed twice, or something that was not recorded"
+        return Written(found, text.encode())
+
+    def fail(self, backend: Any, place: Path) -> None:
+        class Closed(io.StringIO):
+            def write(self, text: str, /) -> int:
+                raise BrokenPipeError("closed")
+
+        backend.out = Closed()
 
 
 class TestOTelInMemory(BackendContract):

@@ -90,6 +90,7 @@ def programs(tmp_path: Path, provider: FakeProvider) -> Iterator[Programs]:
         tmp_path,
         PATH=os.environ["PATH"],
         HOME=str(tmp_path),
+        PYTHONFAULTHANDLER="1",  # tells where, when we end it because it hangs
         SPANLOOM_STRICT="1",
         SPANLOOM_DIR=str(tmp_path / ".spanloom"),
         OPENAI_BASE_URL=provider.url,

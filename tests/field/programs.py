@@ -123,7 +123,8 @@ class Programs:
             out, err = process.communicate(timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGABRT)
-            raise
+            out, err = process.communicate()
+            raise AssertionError(f"it hangs: {out}\n{err}") from None
         return Ran(process.returncode, out, err)
 
 

@@ -78,9 +78,7 @@ def rows(results: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def _cell(
-    case: Case, side: str, results: Mapping[str, str], covered: set[tuple[str, str]]
-) -> str:
+def _cell(case: Case, side: str, results: Mapping[str, str], covered: set[tuple[str, str]]) -> str:
     if side in case.by:
         return results.get(case.test, "not run")
     if (case.id, side) in covered:

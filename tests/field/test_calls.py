@@ -126,9 +126,7 @@ def test_import_again(programs: Programs, provider: FakeProvider) -> None:
 
 
 @pytest.mark.field("B2", "a stream keeps cached and reasoning tokens; untold is absent, not zero")
-def test_usage_of_streams(
-    watched: Watched, client: openai.OpenAI, provider: FakeProvider
-) -> None:
+def test_usage_of_streams(watched: Watched, client: openai.OpenAI, provider: FakeProvider) -> None:
     tokens = Tokens(prompt=1200, completion=70, cached=1024, reasoning=64)
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "iVBO" * 5000}}
     for options in ({"stream_options": {"include_usage": True}}, {}):
@@ -179,9 +177,7 @@ def test_usage_of_choices(
 
 
 @pytest.mark.field("B4", "of usage that grows from chunk to chunk, the last counts", by="openai")
-def test_cumulative_usage(
-    watched: Watched, client: openai.OpenAI, provider: FakeProvider
-) -> None:
+def test_cumulative_usage(watched: Watched, client: openai.OpenAI, provider: FakeProvider) -> None:
     chunks = [
         {
             "id": "c1",

@@ -87,8 +87,8 @@ def test_memory_of_calls_by_hand() -> None:
             if not number % 500:
                 spanloom.flush(10)
 
-    assert growth(work, 10_000, 1_000) < 10_000 * LEFT
-    assert backend.seen == 22_000
+    assert growth(work, 10_000, 500) < 10_000 * LEFT
+    assert backend.seen == 21_000
 
 
 @pytest.mark.field("H1", "thousands of calls of the SDK leave memory flat", by="openai")
@@ -99,16 +99,14 @@ def test_memory_of_calls(far_client: openai.OpenAI, stream: bool) -> None:
 
     def work(count: int) -> None:
         for _ in range(count):
-            reply = far_client.chat.completions.create(
-                model="gpt-4o", messages=ASK, stream=stream
-            )
+            reply = far_client.chat.completions.create(model="gpt-4o", messages=ASK, stream=stream)
             if stream:
                 list(reply)
 
-    count = 500 if stream else 1500
+    count = 300 if stream else 800
     # the SDK and its HTTP client keep some caches of their own
-    assert growth(work, count, 200) < count * LEFT + 65_536
-    assert backend.seen == count + 200
+    assert growth(work, count, 100) < count * LEFT + 65_536
+    assert backend.seen == count + 100
 
 
 @pytest.mark.field("H1", "1,000 runs that never end leave memory flat", by="manual")
@@ -143,7 +141,7 @@ async def test_memory_of_unfinished_runs() -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.field("H1", "1,000 streams that nobody reads leave no span behind", by="openai")
+@pytest.mark.field("H1", "streams that nobody reads leave no span behind", by="openai")
 def test_memory_of_unread_streams(far_client: openai.OpenAI) -> None:
     """The SDK's connection pool keeps the response of each; what is ours to answer for is the rest."""
 
@@ -152,20 +150,20 @@ def test_memory_of_unread_streams(far_client: openai.OpenAI) -> None:
             far_client.chat.completions.create(model="gpt-4o", messages=ASK, stream=True)
         gc.collect()
 
-    plain = growth(work, 300, 100)
+    plain = growth(work, 100, 20)
     backend = Nowhere()
     spanloom.init(backends=[backend])
-    ours = growth(work, 300, 100)
+    ours = growth(work, 100, 20)
     # two closures on each response that the pool keeps; a span with its request would be 5 KB more
-    assert ours - plain < 300 * 2_500
-    assert backend.seen == 400
+    assert ours - plain < 100 * 2_500
+    assert backend.seen == 120
     assert spanloom.stats()["open"] == 0
 
 
 # -- H2 -------------------------------------------------------------------------------------------
 
 SIZES = """
-    import base64, json, os, sys, time
+    import base64, json, os, pathlib, sys, time
     import openai, spanloom
 
     what, on = sys.argv[1:]
@@ -184,15 +182,16 @@ SIZES = """
         begun = time.perf_counter()
         client.chat.completions.create(model="gpt-4o", messages=messages)
         return time.perf_counter() - begun
-    took = min(call() for _ in range(3))
+    took = min(call() for _ in range(2))
     begun = time.perf_counter()
     if on == "on":
         assert spanloom.flush(30).ok
     client.close()
     took_delivery = time.perf_counter() - begun
     # not getrusage, whose peak begins with that of the process that started this one
-    (peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
-    print(json.dumps([took, took_delivery, int(peak) * 1024]))
+    status = pathlib.Path("/proc/self/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    print(json.dumps([took, took_delivery, peak]))
 """
 
 
@@ -207,9 +206,9 @@ def test_large_calls(programs: Programs, provider: FakeProvider, what: str) -> N
     assert ours[1] < 15, "until it is delivered"
     assert ours[2] - plain[2] < 3 * size + 30e6, "memory"
     kept = programs.kept()
-    assert len(kept.calls()) == 3
+    assert len(kept.calls()) == 2
     written = sum(p.stat().st_size for p in programs.record.glob("traces/*/*"))
-    assert written < 3 * (4 << 20)
+    assert written < 2 * (4 << 20)
     if what == "messages":
         assert len(kept.calls()[0].detail.input) == 10_000
     if what == "prompt":
@@ -241,7 +240,9 @@ def test_image_is_stored_once(tmp_path: Path, client: openai.OpenAI) -> None:
     assert sum(p.stat().st_size for p in folder.rglob("*.jsonl")) < 20_000
 
 
-@pytest.mark.field("H2", "a huge value given by hand costs the program's thread nothing", by="manual")
+@pytest.mark.field(
+    "H2", "a huge value given by hand costs the program's thread nothing", by="manual"
+)
 def test_large_values_by_hand(watched: Watched) -> None:
     text = "wörd and more " * 2_200_000
     begun = time.perf_counter()
@@ -282,9 +283,7 @@ def test_imports(programs: Programs) -> None:
 
 
 @pytest.mark.field("H5", "once a call is drained nothing of it is held", by="openai")
-def test_nothing_is_held(
-    watched: Watched, client: openai.OpenAI, provider: FakeProvider
-) -> None:
+def test_nothing_is_held(watched: Watched, client: openai.OpenAI, provider: FakeProvider) -> None:
     provider.script([Chat(text="a b c", chunks=3)] * 3)
 
     class Message(dict):  # type: ignore[type-arg]

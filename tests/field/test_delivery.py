@@ -235,9 +235,7 @@ def test_overflow_of_bytes(client: openai.OpenAI, start: Callable[..., Watched])
     spanloom.init(backends=[closed], lane_bytes=1_000_000, batch_spans=1)
     text = "x" * 200_000
     for _ in range(20):
-        client.chat.completions.create(
-            model="gpt-4o", messages=[{"role": "user", "content": text}]
-        )
+        client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": text}])
         spanloom.flush(0.01)
     stats = spanloom.stats()["backends"]["closed"]
     assert stats["queued_bytes"] <= 1_000_000

@@ -40,7 +40,9 @@ def one_tree(kept: Kept, root: str, calls: int, pids: int) -> None:
 @pytest.mark.field("G6", "os.fork within an open span: the parent ends it, the child has it above")
 @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)", "os.kill(os.getpid(), 15)"])
 def test_fork_within_a_span(programs: Programs, leave: str) -> None:
-    programs.run(HEAD + f"""
+    programs.run(
+        HEAD
+        + f"""
     spanloom.init()
     with spanloom.workflow("outer") as outer:
         ask()
@@ -52,7 +54,8 @@ def test_fork_within_a_span(programs: Programs, leave: str) -> None:
         status = reap(pid)
         assert status in (0, -15), status
         ask()
-    """)
+    """
+    )
     kept = programs.kept()
     one_tree(kept, "outer", 3, 2)
     assert not kept.one("outer").attributes
@@ -60,7 +63,9 @@ def test_fork_within_a_span(programs: Programs, leave: str) -> None:
 
 @pytest.mark.field("G6", "a child that leaves its parent's block ends nothing of its parent")
 def test_child_unwinds_the_parents_span(programs: Programs) -> None:
-    programs.run(HEAD + """
+    programs.run(
+        HEAD
+        + """
     spanloom.init()
     with spanloom.workflow("outer"):
         time.sleep(0.5)  # it is in the record as open
@@ -70,7 +75,8 @@ def test_child_unwinds_the_parents_span(programs: Programs) -> None:
             assert reap(pid) == 0
     with spanloom.task("after"):
         pass
-    """)
+    """
+    )
     kept = programs.kept()
     top = kept.one("outer")
     assert [r.parent_id for r in kept.named("asks")] == [top.span_id] * 2
@@ -83,7 +89,9 @@ def test_child_unwinds_the_parents_span(programs: Programs) -> None:
 
 @pytest.mark.field("G6", "fork in the middle of everything, from a thread, again and again")
 def test_fork_under_load(programs: Programs) -> None:
-    programs.run(HEAD + """
+    programs.run(
+        HEAD
+        + """
     spanloom.init(flush_interval_s=0.01)
     stop = threading.Event()
 
@@ -109,7 +117,8 @@ def test_fork_under_load(programs: Programs) -> None:
     stop.set()
     for thread in threads:
         thread.join()
-    """)
+    """
+    )
     kept = programs.kept()
     for number in range(25):
         child, parent = kept.one(f"child {number}"), kept.one(f"parent {number}")
@@ -117,9 +126,31 @@ def test_fork_under_load(programs: Programs) -> None:
     assert {r.resource.pid for r in kept.named("busy")} == {kept.one("parent 0").resource.pid}
 
 
+@pytest.mark.field("G6", "a fork right after init, while the worker still imports, loses nothing")
+def test_fork_while_setting_up(programs: Programs) -> None:
+    for number in range(8):
+        programs.run(
+            HEAD
+            + f"""
+    spanloom.init()
+    time.sleep({number} * 0.012)
+    pid = os.fork()
+    with spanloom.task("both", input="words"):
+        pass
+    if pid:
+        assert reap(pid) == 0
+    """
+        )
+    both = programs.kept().named("both")
+    assert len(both) == 16
+    assert all(r.detail.input == "words" and not r.faults for r in both)
+
+
 @pytest.mark.field("G6", "a grandchild and a child that does nothing")
 def test_grandchildren(programs: Programs) -> None:
-    programs.run(HEAD + """
+    programs.run(
+        HEAD
+        + """
     spanloom.init()
     with spanloom.workflow("outer"):
         if os.fork() == 0:
@@ -132,7 +163,8 @@ def test_grandchildren(programs: Programs) -> None:
         if os.fork() == 0:
             os._exit(0)
         os.wait()
-    """)
+    """
+    )
     one_tree(programs.kept(), "outer", 1, 1)
 
 
@@ -189,7 +221,9 @@ def test_multiprocessing(
                 list(pool.map(ask, ["a", "b", "c", "d"]))
         """,
     }
-    programs.run(HEAD + f"""
+    programs.run(
+        HEAD
+        + f"""
     spanloom.init()
 
     def main():
@@ -200,7 +234,8 @@ def test_multiprocessing(
 
     if __name__ == "__main__":
         main()
-    """)
+    """
+    )
     kept = programs.kept()
     expected = 3 if kind == "Process" else 5
     assert len(kept.calls()) == expected == len(provider.exchanges)
@@ -215,20 +250,25 @@ def test_multiprocessing(
 
 @pytest.mark.field("G6", "a pool that is terminated has delivered what its workers had flushed")
 def test_terminated_pool(programs: Programs) -> None:
-    programs.run(HEAD + """
+    programs.run(
+        HEAD
+        + """
     spanloom.init()
     if __name__ == "__main__":
         with spanloom.workflow("outer"):
             # leaving the block terminates the workers by SIGTERM
             with multiprocessing.get_context("fork").Pool(2) as pool:
                 pool.map(ask, ["a", "b", "c", "d"], chunksize=1)
-    """)
+    """
+    )
     one_tree(programs.kept(), "outer", 4, len({c.resource.pid for c in programs.kept().calls()}))
 
 
 @pytest.mark.field("G6", "subprocess, popen and exec after use do not hang or lose")
 def test_subprocess_and_exec(programs: Programs) -> None:
-    programs.run(HEAD + f"""
+    programs.run(
+        HEAD
+        + f"""
     import subprocess
     spanloom.init()
     with spanloom.workflow("outer"):
@@ -240,5 +280,6 @@ def test_subprocess_and_exec(programs: Programs) -> None:
             ask()
             os.execvp("true", ["true"])
         assert reap(pid) == 0
-    """)
+    """
+    )
     one_tree(programs.kept(), "outer", 2, 2)

@@ -141,7 +141,9 @@ GEVENT = {
 @pytest.mark.field("J2", "a program patched by gevent, before or after us, does not hang")
 @pytest.mark.parametrize("order", GEVENT)
 def test_gevent(programs: Programs, order: str) -> None:
-    path = programs.write(GEVENT[order] + """
+    path = programs.write(
+        GEVENT[order]
+        + """
         import threading
 
         def ask(number):
@@ -160,7 +162,8 @@ def test_gevent(programs: Programs, order: str) -> None:
             assert spanloom.flush(10).ok
         with spanloom.task("last"):
             pass
-    """)
+    """
+    )
     ran = programs.wait(programs.command(sys.executable, path))
     assert ran.status == 0, ran.err
     assert "spanloom" not in ran.err

@@ -82,7 +82,7 @@ ODD: dict[str, Any] = {
     "bytes": [b"\xff\x00", bytearray(b"x"), memoryview(b"y")],
     "numbers": [math.nan, math.inf, -math.inf, 10**400, decimal.Decimal("NaN"), 1 + 2j, -0.0],
     "texts": ["\ud800 lone", "\x00\x1f", "\u2028", "a" * 3_000_000],
-    "keys": {1: "a", None: "b", (1, 2): "c", "\udfff": "d", True: "e", b"f": "g"},
+    "keys": {1: "a", None: "b", (1, 2): "c", "\udfff": "d", False: "e", b"f": "g"},
     "cycle": cyclic(),
     "deep": deep(),
     "sets": {"a", frozenset({1})},

@@ -122,13 +122,9 @@ def test_raw_responses(watched: Watched, client: openai.OpenAI, provider: FakePr
         assert response.parse().choices[0].message.content == "one two three four"
     with chat.with_streaming_response.create(model="gpt-4o", messages=ASK) as response:
         assert b"three" in b"".join(response.iter_bytes(7))
-    with chat.with_streaming_response.create(
-        model="gpt-4o", messages=ASK, stream=True
-    ) as response:
+    with chat.with_streaming_response.create(model="gpt-4o", messages=ASK, stream=True) as response:
         assert sum(line.startswith("data: ") for line in response.iter_lines()) >= 5
-    with chat.with_streaming_response.create(
-        model="gpt-4o", messages=ASK, stream=True
-    ) as response:
+    with chat.with_streaming_response.create(model="gpt-4o", messages=ASK, stream=True) as response:
         assert len(list(response.parse())) >= 5
     with chat.with_streaming_response.create(model="gpt-4o", messages=ASK, stream=True):
         pass
@@ -260,7 +256,12 @@ def copied(thing: Any) -> str:
 def test_inspection(start: Callable[..., Watched], client: openai.OpenAI) -> None:
     def facts() -> list[Any]:
         completion = client.chat.completions.create(model="gpt-4o", messages=ASK)
-        found: list[Any] = [copied(client), pickled(client), pickled(completion), copied(completion)]
+        found: list[Any] = [
+            copied(client),
+            pickled(client),
+            pickled(completion),
+            copied(completion),
+        ]
         for owner in (SyncAPIClient, AsyncAPIClient):
             method = owner.request
             found += [

@@ -151,9 +151,7 @@ def test_trace_over_http(
     process.send_signal(signal.SIGINT)
     programs.wait(process)
     kept = programs.kept()
-    one, two, three = (
-        kept.one(name) for name in ("GET /ask/1", "GET /stream/2", "GET /ask/3")
-    )
+    one, two, three = (kept.one(name) for name in ("GET /ask/1", "GET /stream/2", "GET /ask/3"))
     for request in (one, two):
         assert (request.trace_id, request.parent_id) == (outer.trace_hex, outer.span_hex)
         assert (request.session_id, request.session_source) == ("s-9", "baggage")
@@ -185,13 +183,16 @@ def test_trace_through_the_environment(programs: Programs, watched: Watched) -> 
         """,
         **around,
     )
-    path = programs.write("""
+    path = programs.write(
+        """
         import openai
         with openai.OpenAI() as client:
             client.chat.completions.create(
                 model="gpt-4o", messages=[{"role": "user", "content": "hi"}]
             )
-    """, "plain.py")
+    """,
+        "plain.py",
+    )
     process = programs.command(sys.executable, "-m", "spanloom", "run", path, **around)
     assert programs.wait(process).status == 0
     kept = programs.kept()

@@ -94,9 +94,7 @@ def test_fields_of_the_kind_are_typed(rec: Any) -> None:
     assert dict(span.attributes) == {"mine": 1}
 
 
-def test_a_field_that_does_not_fit_is_kept_and_said(
-    rec: Any, lenient: None, caplog: Any
-) -> None:
+def test_a_field_that_does_not_fit_is_kept_and_said(rec: Any, lenient: None, caplog: Any) -> None:
     with spanloom.llm_call(model="m") as call:
         call.record(usage={"input": "many"}, unknown=5)
     span = rec.one(kind="llm")

@@ -17,7 +17,6 @@ import pytest
 import spanloom
 from spanloom import record
 from spanloom.cli import run as run_command
-from spanloom.words import clean, duration, money, tokens
 from spanloom.types import (
     Agent,
     Attempt,
@@ -36,6 +35,7 @@ from spanloom.types import (
     Usage,
     Workflow,
 )
+from spanloom.words import clean, duration, money, tokens
 
 SRC = str(Path(spanloom.__file__).parents[1])
 BOOTSTRAP = run_command.BOOTSTRAP

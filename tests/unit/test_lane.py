@@ -136,7 +136,9 @@ class Abort(BaseException):
     pass
 
 
-@pytest.mark.parametrize("error", [OSError("x"), Mute(), Abort(), SystemExit(1), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [OSError("x"), Mute(), Abort(), SystemExit(1), KeyboardInterrupt()]
+)
 def test_any_other_error_loses_the_batch_and_no_more(error: BaseException) -> None:
     backend = Scripted(error)
     to = lane(backend)

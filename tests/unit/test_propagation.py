@@ -341,3 +341,41 @@ def test_wsgi_with_the_servers_own_validator(rec: Any) -> None:
     assert list(body) == [b"hello"]
     body.close()
     assert rec.one("GET /").status == "ok"
+
+
+def test_wsgi_suppressed_or_without_init(rec: Any) -> None:
+    def parts() -> Any:
+        with spanloom.tool("inside"):
+            yield b"x"
+
+    with spanloom.suppress():
+        body, _ = wsgi(lambda environ, start: parts())
+        assert list(body) == [b"x"]
+        body.close()
+    spanloom.shutdown()
+    body, _ = wsgi(lambda environ, start: parts())
+    assert list(body) == [b"x"]
+    assert rec.backend.spans == []
+
+
+def test_wsgi_and_opentelemetry(rec: Any) -> None:
+    from opentelemetry import context
+
+    seen: list[int] = []
+    before = context.get_current()
+
+    def parts() -> Any:
+        for _ in range(2):
+            seen.append(current_span().get_span_context().span_id)
+            yield b"x"
+
+    from opentelemetry.trace import get_current_span as current_span
+
+    body, _ = wsgi(lambda environ, start: parts())
+    assert context.get_current() is before
+    for _part in body:
+        assert context.get_current() == before
+        assert not current_span().get_span_context().is_valid
+    body.close()
+    assert not current_span().get_span_context().is_valid
+    assert set(seen) == {rec.one("POST /w").span_id}

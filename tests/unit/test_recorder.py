@@ -352,7 +352,9 @@ def test_an_error_keeps_no_frames_alive(rec: Any) -> None:
     assert rec.one("s").error.stack[-1].endswith("in fail")
 
 
-def test_a_second_use_of_a_context_manager_is_a_mistake(rec: Any, lenient: None, caplog: Any) -> None:
+def test_a_second_use_of_a_context_manager_is_a_mistake(
+    rec: Any, lenient: None, caplog: Any
+) -> None:
     manager = spanloom.span("twice")
     for _ in range(3):
         with manager:

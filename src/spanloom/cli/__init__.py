@@ -29,7 +29,9 @@ COMMANDS: Mapping[str, Command] = {
     "trace": Command("spanloom.cli.trace", "show one trace: its tree, and the story of its agents"),
     "sessions": Command("spanloom.cli.sessions", "list the sessions, the one used last first"),
     "session": Command("spanloom.cli.session", "show one session over all its traces"),
-    "doctor": Command("spanloom.cli.doctor", "say what is recorded here, where to, and what is in the way"),
+    "doctor": Command(
+        "spanloom.cli.doctor", "say what is recorded here, where to, and what is in the way"
+    ),
 }
 
 _EPILOG = """\

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from spanloom.store import Totals, TraceSummary
+from spanloom.store import Totals, TraceSummary, paused
 from spanloom.words import duration, money, plural, tokens
 
 BAD = "bold red"
@@ -73,7 +73,6 @@ class Page:
                 yield rest[:at].rstrip()
                 rest = indent + rest[at:].lstrip()
             yield rest
-
 
     def short(self, ids: Sequence[str]) -> int:
         """How many digits tell these ids apart; not fewer than 8."""
@@ -145,6 +144,8 @@ def outcome(trace: TraceSummary) -> str:
         words.append(STATE[trace.open].lower())
     elif trace.status in ("timeout", "cancelled"):
         words.append(trace.status)
+    elif paused(trace.status, trace.ended_by):
+        words.append("paused")
     if trace.errors and trace.status != "timeout":
         words.append(plural(trace.errors, "error"))
     if trace.open_spans and not trace.open:

@@ -119,14 +119,14 @@ def resolve(words: Sequence[str]) -> list[str]:
     """The command line as the operating system wants it: a script or module gets its Python."""
     first = words[0]
     if first in ("-m", "-c"):
-        return [_python(), *words]
+        return [python(), *words]
     is_script = first.endswith((".py", ".pyw", ".pyz")) and os.path.isfile(first)
     if is_script or os.path.isfile(os.path.join(first, "__main__.py")):
-        return [_python(), *words]
+        return [python(), *words]
     return list(words)
 
 
-def _python() -> str:
+def python() -> str:
     """The interpreter of the active environment; spanloom may be installed outside it."""
     active = os.environ.get("VIRTUAL_ENV")
     if active and os.path.realpath(active) != os.path.realpath(sys.prefix):

@@ -86,10 +86,10 @@ def _print(found: store.Session) -> None:
 
     page = Page()
     summary, totals = found.summary, found.summary.totals
-    ended = ENDS[summary.end] if summary.end != "ok" else "ok"
+    ended = ENDS[summary.end]
     name = page.cut(clean(summary.session_id), page.width - len(ended) - 10)
-    line = Text("session ").append(name, "bold").append("  ")
-    page.line(line.append(ended, end_style(summary.end)))
+    title = Text("session ").append(name, "bold").append("  ")
+    page.line(title.append(ended, end_style(summary.end)))
     first, last = (datetime.fromtimestamp(ns / 1e9) for ns in (summary.start_ns, summary.last_ns))
     same_day = first.date() == last.date()
     until = f"{last:%H:%M:%S}" if same_day else f"{last:%Y-%m-%d %H:%M:%S}"
@@ -117,8 +117,8 @@ def _print(found: store.Session) -> None:
                 clean(turn.summary.name), duration(turn.summary.duration_ns),
                 str(turn.summary.totals.model_calls or ""),
                 in_out(turn.summary.totals, page.glyphs), known_cost(turn.summary.totals),
-                ENDS[turn.end] if turn.end != "ok" or not turn.summary.errors
-                else plural(turn.summary.errors, "error"),
+                ENDS[turn.end]
+                + (f", {plural(turn.summary.errors, 'error')}" if turn.summary.errors else ""),
             )
         )  # fmt: skip
         notes.append(list(_notes(turn, found, ids, page.glyphs.arrow)))
@@ -128,11 +128,11 @@ def _print(found: store.Session) -> None:
         Column("calls", right=True), Column("tokens", right=True), Column("cost", right=True),
         Column("ended"),
     ]  # fmt: skip
-    for index, text in enumerate(grid(page, columns, rows)):
-        page.line(text)
+    for index, line in enumerate(grid(page, columns, rows)):
+        page.line(line)
         for note in notes[index - 1] if index else ():
-            for wrapped in page.wrap(note, page.width - 6):
-                page.line(Text(f"      {wrapped}", QUIET))
+            for wrapped in page.wrap(note, page.width - 5):
+                page.line(Text(f"     {wrapped}", QUIET))
     words = [plural(summary.turns, "turn"), plural(summary.spans, "span")]
     if totals.model_calls:
         words.append(plural(totals.model_calls, "model call"))

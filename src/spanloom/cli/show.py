@@ -7,11 +7,12 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from spanloom import store, types
-from spanloom.store import Node, Totals, Trace
+from spanloom.store import Node, Story, Totals, Trace
 from spanloom.words import clean, duration, money, plural, tokens
 from spanloom.words.facts import arguments, contents, error, events, facts, label
 
 from .page import BAD, GAP, QUIET, STATE, Page, elapsed, in_out, known_cost, outcome
+from .tale import print_story
 
 _STYLES = {
     "workflow": "bold", "agent": "bold cyan", "llm": "magenta", "embedding": "magenta",
@@ -24,15 +25,16 @@ _MAX_ERROR_LINES = 4
 _BAR = 24
 
 
-def print_trace(trace: Trace, *, content: bool = False) -> None:
-    """Header, tree, sums."""
-    _TreePage(trace, content).show()
+def print_trace(trace: Trace, story: Story, *, content: bool = False) -> None:
+    """Header, tree, sums, and the story of its agents."""
+    _TreePage(trace, story, content).show()
 
 
 class _TreePage(Page):
-    def __init__(self, trace: Trace, content: bool) -> None:
+    def __init__(self, trace: Trace, story: Story, content: bool) -> None:
         super().__init__()
         self.trace = trace
+        self.story = story
         self.content = content
         self.bars = self.width >= 110
         self.heads = (f"tokens in{self.glyphs.arrow}out", "cost", "time")
@@ -193,6 +195,10 @@ class _TreePage(Page):
     def _link(self, trace_id: str, span_id: str, reason: str | None) -> str:
         other = self.by_id.get(span_id)
         if trace_id != self.trace.summary.trace_id:
+            if reason == "resume":
+                there = (link.at for link in self.story.linked if link.other_span_id == span_id)
+                at = next(there, None)
+                return f"resumes trace {trace_id[:12]}" + (f", paused at {clean(at)}" if at else "")
             return f"linked to trace {trace_id}" + (f" ({clean(reason)})" if reason else "")
         what = f"{other.record.kind} {label(other.record, self.glyphs.arrow)}" if other else span_id
         prefix = "" if reason in (None, what.partition(" ")[0]) else f" ({clean(reason or '')})"
@@ -272,13 +278,6 @@ class _TreePage(Page):
             words.append(f"{summary.open_spans} not ended")
         self.line()
         self.labelled("total", words, dot, "bold")
-        if len(self.trace.agents) > 1:
-            arrow = f" {self.glyphs.arrow} "
-            self.labelled("agents", [self._share(a) for a in self.trace.agents], arrow, "")
+        print_story(self, self.trace, self.story, full=self.content)
         for path in self.trace.files:
             self.labelled("record", [store.near(path)], dot, QUIET)
-
-    def _share(self, share: store.AgentShare) -> str:
-        calls = plural(share.totals.model_calls, "call") if share.totals.model_calls else "no call"
-        words = [calls, in_out(share.totals, self.glyphs), known_cost(share.totals)]
-        return f"{clean(share.agent)} ({', '.join(w for w in words if w)})"

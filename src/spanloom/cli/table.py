@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from spanloom.store import SessionSummary, TraceSummary
-from spanloom.words import clean
+from spanloom.words import clean, plural
 
 from .page import BAD, ENDS, GAP, QUIET, Column, Page, elapsed, grid, in_out, known_cost, outcome
 
@@ -67,15 +67,14 @@ def print_sessions(found: Sequence[SessionSummary]) -> None:
     today = datetime.now().date()
     lasts = [datetime.fromtimestamp(one.last_ns / 1e9) for one in found]
     short = all(last.date() == today for last in lasts)
-    wide = page.width >= 100
     columns = [
         Column("session", style="bold", flexible=True), Column("last", style=QUIET),
         Column("turns", right=True), Column("calls", right=True), Column("tokens", right=True),
-        Column("cost", right=True), Column("errors", right=True), Column("ended"), Column("agents"),
+        Column("cost", right=True), Column("ended"), Column("user"), Column("agents"),
     ]  # fmt: skip
     rows = []
     for one, last in zip(found, lasts, strict=True):
-        agents = ", ".join(map(clean, one.agents))
+        errors = f", {plural(one.errors, 'error')}" if one.errors else ""
         rows.append(
             [
                 clean(one.session_id),
@@ -84,12 +83,15 @@ def print_sessions(found: Sequence[SessionSummary]) -> None:
                 str(one.totals.model_calls or ""),
                 in_out(one.totals, page.glyphs),
                 known_cost(one.totals),
-                str(one.errors or ""),
-                ENDS[one.end],
-                page.cut(agents, 36 if wide else 16),
+                ENDS[one.end] + errors,
+                page.cut(clean(one.user_id or ""), 12),
+                page.cut(", ".join(map(clean, one.agents)), 32),
             ]
         )
-    if not any(row[8] for row in rows):
-        columns.pop()
-    for line in grid(page, columns, rows):
+    shown = [
+        i
+        for i in range(len(columns))
+        if i < 7 or (page.width >= 110 and any(row[i] for row in rows))
+    ]
+    for line in grid(page, [columns[i] for i in shown], [[row[i] for i in shown] for row in rows]):
         page.line(line)

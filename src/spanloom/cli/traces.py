@@ -19,6 +19,8 @@ class TraceRow(Struct, frozen=True, kw_only=True):
     name: str
     status: str
     open: store.Open | None
+    ended_by: str | None
+    """Of the root: control flow that ended it; an interrupt is a pause."""
     start: str
     """RFC 3339, UTC, nanoseconds."""
     duration_ns: int

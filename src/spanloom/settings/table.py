@@ -251,7 +251,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Key(
             group=_HOST,
             reader=FLAG,
-            doc="Write out what is left on SIGTERM and SIGINT, then let the signal do its work.",
+            doc="Write out what is left on SIGTERM and SIGHUP, where nobody handles them, then let the signal do its work.",
         ),
     ] = True
     otel: Annotated[

@@ -35,13 +35,14 @@ from .tree import (
     TraceSummary,
     build_tree,
     fact_of,
+    paused,
     summarise,
 )
 
 __all__ = [
     "Adrift", "AgentShare", "End", "Linked", "Loop", "Node", "Open", "Passing", "Pause", "Reading",
     "Session", "SessionSummary", "Step", "Story", "Totals", "Trace", "TraceSummary", "Turn",
-    "Unknown", "UnknownSession", "near", "no_session", "nothing", "session", "sessions", "story",
+    "Unknown", "UnknownSession", "near", "no_session", "nothing", "paused", "session", "sessions", "story",
     "trace", "traces",
 ]  # fmt: skip
 

@@ -12,8 +12,7 @@ from msgspec import Struct
 from ..record import nanoseconds
 from ..types import SessionSource
 from .files import Reading, backwards, decode, lines_with, list_files, near
-from .story import paused
-from .tree import add_up, Fact, Processes, Totals, TraceSummary, fact_of, summarise
+from .tree import Fact, Processes, Totals, TraceSummary, add_up, fact_of, paused, summarise
 
 End = Literal["ok", "error", "timeout", "cancelled", "paused", "open", "never_ended", "unknown"]
 """How a session or one turn of it ended. ``paused``: it waits for somebody. The last three are as
@@ -278,7 +277,7 @@ def _turn(id: str, facts: list[Fact], resumed_by: Sequence[str], processes: Proc
     tops = tops or [f for f in facts if f.parent_id not in by_id] or facts
     last = max(tops, key=lambda fact: (fact.end_ns is None, fact.end_ns or 0, fact.start_ns))
     summary = msgspec.structs.replace(
-        summarise(id, facts, processes), name=tops[0].name, status=last.status,
+        summarise(id, facts, processes), name=tops[0].name, status=last.status, ended_by=last.ended_by,
         open=processes.open(last),
     )  # fmt: skip
     stopped = _paused(facts, by_id)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ..record import LinkTo, Record
 from ..types import Agent, Handoff, McpCall, ModelCall, Status, Tool, Value
-from .tree import Node, Open, Sum, Totals, Trace, fact_of
+from .tree import Node, Open, Sum, Totals, Trace, fact_of, paused
 
 REPEATS = 3
 """More than twice is a loop: a second time may be a correction."""
@@ -108,12 +108,6 @@ class Story(Struct, frozen=True, kw_only=True):
     loops: tuple[Loop, ...] = ()
     pauses: tuple[Pause, ...] = ()
     linked: tuple[Linked, ...] = ()
-
-
-def paused(status: Status, ended_by: str | None) -> bool:
-    """Whether a span ended to wait for somebody, and not for good."""
-    word = (ended_by or "").lower()
-    return status == "ok" and "interrupt" in word and "keyboard" not in word
 
 
 def called(record: Record) -> str:

@@ -16,6 +16,12 @@ Adrift = Literal["missing", "loop"]
 """Why a span stands at the top though it names a parent: that one is missing, or below it."""
 
 
+def paused(status: Status, ended_by: str | None) -> bool:
+    """Whether a span ended to wait for somebody, and not for good."""
+    word = (ended_by or "").lower()
+    return status == "ok" and "interrupt" in word and "keyboard" not in word
+
+
 class Totals(Struct, frozen=True, kw_only=True):
     """Sums over the model calls of some spans. ``None``: no call said."""
 
@@ -39,6 +45,8 @@ class TraceSummary(Struct, frozen=True, kw_only=True):
     """Of the root; without one in the record, ``error`` if anything failed."""
     open: Open | None = None
     """Set while the root has no end."""
+    ended_by: str | None = None
+    """Of the root: control flow that ended it, such as an interrupt, which is a pause."""
     start_ns: int
     duration_ns: int
     """From the first start to the last end that is known."""
@@ -313,6 +321,7 @@ def summarise(id: str, facts: Sequence[Fact], processes: "Processes") -> TraceSu
         name=top.name,
         status=status,
         open=processes.open(top),
+        ended_by=top.ended_by,
         start_ns=start_ns,
         duration_ns=max(end_ns - start_ns, 0),
         spans=len(facts),

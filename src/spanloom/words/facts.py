@@ -17,6 +17,7 @@ from spanloom.record import (
     ScoreAt,
     StateTransitionAt,
 )
+from spanloom.store import paused
 
 from . import clean, duration, plural, tokens
 
@@ -96,7 +97,9 @@ def facts(span: Record) -> Iterator[str]:
                 yield detail.role
             if detail.model:
                 yield detail.model
-    if span.ended_by:
+    if paused(span.status, span.ended_by):
+        yield f"paused ({span.ended_by})"
+    elif span.ended_by:
         yield f"ended by {span.ended_by}"
     if not span.complete:
         yield "not read to the end"

@@ -11,7 +11,7 @@ from tests.integrations.openai.scenarios import OpenAIScenarios
 from spanloom import patches
 from spanloom.testing.contracts import IntegrationContract
 
-CALLS = ("chat", "tools-async", "raw", "streaming-response-stream")
+CALLS = ("chat", "raw", "streaming-response-stream")
 STREAMS = ("chat-stream-async",)
 
 

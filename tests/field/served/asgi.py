@@ -15,7 +15,11 @@ async def application(scope, receive, send):
         await send({"type": "lifespan.shutdown.complete"})
         return
     await send(
-        {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"text/plain")],
+        }
     )
     path = scope["path"]
     if path == "/health":

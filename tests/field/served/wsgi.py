@@ -33,9 +33,7 @@ def application(environ, start_response):
     if path.startswith("/stream"):
         return words(openai.OpenAI())
     with openai.OpenAI() as own:
-        own.chat.completions.create(
-            model="gpt-4o", messages=[{"role": "user", "content": path}]
-        )
+        own.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": path}])
     return [str(os.getpid()).encode()]
 
 

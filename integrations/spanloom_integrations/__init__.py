@@ -1,0 +1,1 @@
+"""Integrations that come with spanloom, one package each, found by entry point."""

@@ -1,0 +1,561 @@
+"""What ``spanloom doctor`` looks at, one function for each matter. Nothing is written or sent."""
+
+import importlib.machinery
+import logging
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import distributions
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Struct
+
+from spanloom import others, patches, plugins, settings
+from spanloom.settings import Settings
+from spanloom.store import near
+from spanloom.words import plural
+
+from . import look
+from . import run as run_command
+
+Level = Literal["ok", "note", "problem", "absent"]
+
+TIME_LIMIT_S = 60.0
+"""For the import of one framework in its own process."""
+_FULL, _SCARCE = 50 * 2**20, 2**30
+_TRACE_VARIABLES = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")
+_SECRET = re.compile("HEADERS|KEY|TOKEN|SECRET|PASSWORD|CERTIFICATE", re.IGNORECASE)
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that was looked at."""
+
+    area: Literal["python", "settings", "backends", "integrations", "others", "startup"]
+    name: str
+    level: Level
+    text: str
+    fix: str | None = None
+
+
+class SettingRow(Struct, frozen=True, kw_only=True):
+    key: str
+    value: Any
+    """Secrets are hidden; of options only the names are shown."""
+    source: str
+
+
+class VariableRow(Struct, frozen=True, kw_only=True):
+    """A variable of OpenTelemetry's that is set."""
+
+    name: str
+    value: str
+    """``<hidden>`` where it may be a secret."""
+    sets: tuple[str, ...]
+    """The settings that it decides."""
+
+
+class BackendRow(Struct, frozen=True, kw_only=True):
+    name: str
+    type: str
+    where: str | None
+    """A directory, or an address without credentials; null: it does not say."""
+    writable: bool | None
+    free_bytes: int | None
+
+
+class IntegrationRow(Struct, frozen=True, kw_only=True):
+    name: str
+    wakes_on: str
+    """The import that wakes it."""
+    provided_by: str
+    package: str
+    supports: str
+    found: str | None
+    """The framework's version; null: it is not installed."""
+    fits: bool | None
+    wanted: bool
+    """By the settings."""
+    targets: tuple[others.Target, ...]
+    foreign: tuple[others.Found, ...]
+
+
+class Said(logging.Handler):
+    """Our own warnings while something is set up."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage().removeprefix("spanloom: "))
+
+    def __enter__(self) -> "Said":
+        log = logging.getLogger("spanloom")
+        log.addHandler(self)
+        self._propagated, log.propagate = log.propagate, False
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        log = logging.getLogger("spanloom")
+        log.removeHandler(self)
+        log.propagate = self._propagated
+
+
+# -- settings -------------------------------------------------------------------------------------
+
+
+def read_settings() -> tuple[Settings, list[Finding]]:
+    """The settings in force here, and what is wrong with where they come from."""
+    with Said() as said:
+        loaded = settings.load()
+    found = [
+        Finding(area="settings", name="configuration", level="problem", text=message)
+        for message in said.messages
+    ]
+    if loaded.disabled:
+        found.append(
+            Finding(
+                area="settings", name="disabled", level="problem",
+                text=f"recording is switched off by {loaded.source('disabled')}",
+                fix="unset it to record",
+            )
+        )  # fmt: skip
+    elif not loaded.backends:
+        found.append(
+            Finding(
+                area="settings", name="backends", level="problem", text="no backend is set",
+                fix="unset SPANLOOM_BACKENDS, or name one: local",
+            )
+        )  # fmt: skip
+    return loaded, found
+
+
+def setting_rows(loaded: Settings) -> tuple[SettingRow, ...]:
+    return tuple(
+        SettingRow(
+            key=key,
+            value=info.shown(getattr(loaded, key)) if getattr(loaded, key) is not None else None,
+            source=loaded.source(key),
+        )
+        for key, info in settings.KEYS.items()
+        if key != "sources"
+    )
+
+
+def variable_rows(loaded: Settings, environ: Mapping[str, str]) -> tuple[VariableRow, ...]:
+    rows = []
+    for name in sorted(environ):
+        if name.startswith("OTEL_") and environ[name].strip():
+            decides = [
+                key
+                for key, source in loaded.sources.items()
+                if re.search(rf"\b{re.escape(name)}\b", source)
+            ]
+            value = "<hidden>" if _SECRET.search(name) else _public(environ[name])
+            rows.append(VariableRow(name=name, value=value, sets=tuple(decides)))
+    return tuple(rows)
+
+
+def _public(address: str) -> str:
+    """Without what may be a secret: user, password and query of an address."""
+    if "://" not in address:
+        return address
+    try:
+        parts = urlsplit(address)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    except ValueError:
+        return "<not an address>"
+
+
+# -- backends -------------------------------------------------------------------------------------
+
+
+def backends(loaded: Settings) -> tuple[list[BackendRow], list[Finding]]:
+    rows, found = [], []
+    for wanted in loaded.backends:
+        name = wanted if isinstance(wanted, str) else type(wanted).__name__
+        kind = loaded.plugin("backends", wanted)[0] if isinstance(wanted, str) else name
+        with Said() as said:
+            made = plugins.backends(msgspec.structs.replace(loaded, backends=(wanted,)))
+        if not made:
+            text = "; ".join(said.messages) or "it cannot be set up"
+            found.append(Finding(area="backends", name=name, level="problem", text=text))
+            rows.append(
+                BackendRow(name=name, type=kind, where=None, writable=False, free_bytes=None)
+            )
+            continue
+        [backend] = made
+        folder = getattr(backend, "dir", None)
+        if isinstance(folder, str):
+            row, finding = _folder(name, kind, folder)
+        else:
+            where = next(
+                (
+                    _public(value)
+                    for key in ("where", "endpoint", "url")
+                    if isinstance(value := getattr(backend, key, None), str)
+                ),
+                None,
+            )
+            row = BackendRow(name=name, type=kind, where=where, writable=None, free_bytes=None)
+            text = f"to {where}" if where else "keeps spans in memory" if kind == "memory" else "on"
+            finding = Finding(area="backends", name=name, level="ok", text=text)
+        rows.append(row)
+        found.append(finding)
+    return rows, found
+
+
+def _folder(name: str, kind: str, folder: str) -> tuple[BackendRow, Finding]:
+    there = folder
+    while not os.path.lexists(there) and os.path.dirname(there) != there:
+        there = os.path.dirname(there)
+    writable = os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
+    inside = os.path.join(folder, "traces")
+    if writable and os.path.lexists(inside):
+        writable = os.path.isdir(inside) and os.access(inside, os.W_OK | os.X_OK)
+    free = None
+    try:
+        free = shutil.disk_usage(there).free
+        if hasattr(os, "statvfs") and os.statvfs(there).f_flag & getattr(os, "ST_RDONLY", 0):
+            writable = False
+    except OSError:
+        pass
+    row = BackendRow(name=name, type=kind, where=folder, writable=writable, free_bytes=free)
+    files = [
+        os.path.join(at, file)
+        for at, _, names in os.walk(folder)
+        for file in names
+        if file != ".gitignore"
+    ]
+    size = sum(os.stat(file).st_size for file in files if os.path.exists(file))
+    text = f"writes to {near(folder)}: "
+    text += f"{plural(len(files), 'file')}, {in_bytes(size)}" if files else "nothing there yet"
+    if free is not None:
+        text += f"; {in_bytes(free)} free"
+    if not writable:
+        why = "is no directory" if not os.path.isdir(there) else "cannot be written to"
+        return row, Finding(
+            area="backends", name=name, level="problem", text=f"{near(there)} {why}",
+            fix="choose another directory with SPANLOOM_DIR, or let this user write there",
+        )  # fmt: skip
+    if free is not None and free < _SCARCE:
+        return row, Finding(
+            area="backends", name=name, level="problem" if free < _FULL else "note", text=text,
+            fix="make room, or choose another disk with SPANLOOM_DIR: what does not fit is lost",
+        )  # fmt: skip
+    return row, Finding(area="backends", name=name, level="ok", text=text)
+
+
+def in_bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+# -- integrations ---------------------------------------------------------------------------------
+
+
+def installed() -> dict[str, str]:
+    """Every distribution by its normal name, and its version."""
+    found: dict[str, str] = {}
+    for distribution in distributions():
+        name = distribution.metadata["Name"] if distribution.metadata else None
+        if name:
+            found.setdefault(normal(name), distribution.version)
+    return found
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def fits(version: str, supports: str) -> bool | None:
+    """Whether ``version`` satisfies bounds such as ``>=1.66,<3``; ``None`` where that is unclear."""
+    given = _numbers(version)
+    for bound in supports.split(","):
+        match = re.fullmatch(r"\s*(>=|<=|==|!=|>|<)\s*([\d.]+)\s*", bound)
+        if match is None or given is None:
+            return None
+        limit = _numbers(match[2]) or ()
+        width = max(len(given), len(limit))
+        a, b = (v + (0,) * (width - len(v)) for v in (given, limit))
+        holds = {">=": a >= b, "<=": a <= b, "==": a == b, "!=": a != b, ">": a > b, "<": a < b}
+        if not holds[match[1]]:
+            return False
+    return True
+
+
+def _numbers(version: str) -> tuple[int, ...] | None:
+    match = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, match[0].split("."))) if match else None
+
+
+def integrations(
+    loaded: Settings, versions: Mapping[str, str], *, time_limit_s: float = TIME_LIMIT_S
+) -> tuple[list[IntegrationRow], list[Finding]]:
+    """Each installed integration; where its framework is there, what is patched once it is imported."""
+    points = patches.available()
+    known: dict[str, Any] = {}
+    found: list[Finding] = []
+    for wake, point in points.items():
+        try:
+            known[wake] = point.load()
+        except Exception as exc:
+            text = f"the integration cannot be loaded: {type(exc).__name__}: {exc}"
+            found.append(Finding(area="integrations", name=wake, level="problem", text=text))
+    for name in loaded.integrations or ():
+        names = set(points) | {i.name for i in known.values()}
+        if name not in names:
+            found.append(
+                Finding(
+                    area="integrations", name=name, level="problem",
+                    text=f"wanted by {loaded.source('integrations')}, and not installed",
+                    fix=f"correct the name; known: {', '.join(sorted(names))}",
+                )
+            )  # fmt: skip
+    there = [wake for wake, i in known.items() if normal(i.package) in versions]
+    with ThreadPoolExecutor(2) as pool:
+        looks = dict(zip(there, pool.map(lambda w: _look(w, time_limit_s), there), strict=True))
+    rows = []
+    for wake, integration in known.items():
+        version = versions.get(normal(integration.package))
+        seen, trouble = looks.get(wake, (None, None))
+        report = (
+            msgspec.json.decode(seen.report, type=others.Report)
+            if seen is not None and seen.report
+            else others.Report()
+        )
+        here = next((h for h in report.integrations if h.name == integration.name), None)
+        wanted = loaded.wants(integration.name) or loaded.wants(wake)
+        distribution = points[wake].dist
+        rows.append(
+            IntegrationRow(
+                name=integration.name,
+                wakes_on=wake,
+                provided_by=f"{distribution.name} {distribution.version}" if distribution else "?",
+                package=integration.package,
+                supports=integration.supports,
+                found=version,
+                fits=None if version is None else fits(version, integration.supports),
+                wanted=wanted,
+                targets=here.targets if here else (),
+                foreign=tuple(f for f in report.found if f.what != "is imported"),
+            )
+        )
+        found.append(_verdict(rows[-1], here, seen, trouble, loaded))
+    return rows, found
+
+
+def _verdict(
+    row: IntegrationRow,
+    here: others.Here | None,
+    seen: look.Seen | None,
+    trouble: str | None,
+    loaded: Settings,
+) -> Finding:
+    def finding(level: Level, text: str, fix: str | None = None) -> Finding:
+        return Finding(area="integrations", name=row.name, level=level, text=text, fix=fix)
+
+    if row.found is None:
+        return finding("absent", f"{row.package} is not installed")
+    what = f"{row.package} {row.found}"
+    if not row.wanted:
+        return finding("absent", f"{what}; left out by {loaded.source('integrations')}")
+    if trouble is not None:
+        return finding("problem", f"{what}: {trouble}")
+    if seen is not None and seen.failed:
+        return finding(
+            "problem", f"{what} cannot be imported: {seen.failed}", f"try: import {row.wakes_on}"
+        )
+    if here is None or not here.on:
+        why = "; ".join([*(here.missing if here else ()), *(seen.said if seen else ())][:2])
+        return finding(
+            "problem", f"{what} is not patched: {why or 'no reason given'}",
+            "upgrade spanloom or pin the package",
+        )  # fmt: skip
+    count = sum(t.state in ("patched", "covered", "hooked") for t in row.targets)
+    text = f"{what}, {plural(count, 'place')} to record"
+    if row.fits is False:
+        return finding(
+            "note", f"{text}; known to work: {row.supports}", f"install {row.package}{row.supports}"
+        )
+    if not count:
+        return finding("problem", f"{what}: nothing to record was found in it", "upgrade spanloom")
+    return finding("ok", f"{text} (supports {row.supports})")
+
+
+def _look(wake: str, time_limit_s: float) -> tuple[look.Seen | None, str | None]:
+    """What the child saw, or why it saw nothing."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "spanloom.cli.look", wake],
+            env=clean_environment(), capture_output=True, text=True, errors="replace",
+            timeout=time_limit_s, stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return None, f"its import took longer than {time_limit_s:.0f} s"
+    except OSError as exc:
+        return None, f"no process can be started: {exc.strerror}"
+    for line in reversed(done.stdout.splitlines()):
+        if line.startswith(look.MARK):
+            return msgspec.json.decode(line[len(look.MARK) :], type=look.Seen), None
+    last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    return None, f"its import ended the process ({done.returncode}): {last[:300]}"
+
+
+def clean_environment() -> dict[str, str]:
+    """For a child that must neither record nor join a trace."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SPANLOOM_RUN", "SPANLOOM_ROOT")) and name not in _TRACE_VARIABLES
+    }
+    return {**kept, "SPANLOOM_DISABLED": "1", "PYTHONIOENCODING": "utf-8"}
+
+
+# -- other tools ----------------------------------------------------------------------------------
+
+
+def other_tools(
+    versions: Mapping[str, str], rows: Sequence[IntegrationRow], environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    for row in rows:
+        for foreign in row.foreign:
+            level: Level = "problem" if foreign.effect == "interferes" else "note"
+            yield Finding(
+                area="others", name=foreign.who, level=level,
+                text=f"on as soon as {row.package} is imported: {foreign.what} at {foreign.where}",
+                fix=foreign.fix,
+            )  # fmt: skip
+    for switch, variable in others.switched_on(environ, list(versions)):
+        by = f"by {variable}" if variable else "by default"
+        yield Finding(
+            area="others", name=switch.who, level="note", text=f"{switch.what} ({by})",
+            fix=switch.fix,
+        )  # fmt: skip
+    there: dict[str, list[str]] = {}
+    for name, version in versions.items():
+        if (vendor := others.vendor_of_distribution(name)) is not None:
+            there.setdefault(vendor.name, []).append(f"{name} {version}")
+    for vendor in others.VENDORS:
+        if vendor.name in there:
+            names = sorted(there[vendor.name])
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            verb = "doubles what spanloom records" if vendor.effect == "doubles" else "interferes"
+            yield Finding(
+                area="others", name=vendor.name, level="note",
+                text=f"{', '.join(names[:3])}{more}: once switched on ({vendor.on}), {verb}",
+                fix=vendor.fix,
+            )  # fmt: skip
+
+
+# -- start-up -------------------------------------------------------------------------------------
+
+_BOOTSTRAPS = {
+    "opentelemetry/instrumentation/auto_instrumentation": "opentelemetry-instrument",
+    "ddtrace/bootstrap": "ddtrace-run",
+    "newrelic/bootstrap": "newrelic-admin",
+    "logfire/_internal/auto_trace": "Logfire",
+}
+_HOOKED = "import sys; print('hook' if 'spanloom.api' in sys.modules else 'none')"
+
+
+def startup() -> Iterator[Finding]:
+    """Whether ``spanloom run`` reaches the program, and who else starts with it."""
+    python = run_command.python()
+    other = os.path.realpath(python) != os.path.realpath(sys.executable) and not same_prefix(python)
+    name = "spanloom run"
+    environ = clean_environment()
+    path = [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    environ["PYTHONPATH"] = os.pathsep.join([run_command.BOOTSTRAP, *path])
+    try:
+        done = subprocess.run(
+            [python, "-c", _HOOKED], env=environ, capture_output=True, text=True, timeout=60,
+            stdin=subprocess.DEVNULL, errors="replace", check=False,
+        )  # fmt: skip
+        reached, said = "hook" in done.stdout.split(), done.stderr.strip()
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        reached, said = False, str(exc)
+    if reached:
+        yield Finding(
+            area="startup", name=name, level="ok", text=f"its hook is reached under {python}"
+        )
+    else:
+        last = said.splitlines()[-1] if said else "Python did not import it"
+        fix = (
+            f"install spanloom there, or run {os.path.join(os.path.dirname(python), 'spanloom')}"
+            if other
+            else "call spanloom.init() in the program instead"
+        )
+        yield Finding(
+            area="startup", name=name, level="problem",
+            text=f"its hook is not reached under {python}: {last[:300]}", fix=fix,
+        )  # fmt: skip
+    yield from _sitecustomizes(path)
+    for variable in ("PYTHONSAFEPATH", "PYTHONNOUSERSITE", "PYTHONHOME"):
+        if os.environ.get(variable):
+            yield Finding(
+                area="startup", name=variable, level="note",
+                text="is set: programs may find other packages than this command",
+            )  # fmt: skip
+
+
+def same_prefix(python: str) -> bool:
+    """Whether an interpreter is of our own virtual environment, under another name."""
+    folder = os.path.dirname(os.path.abspath(python))
+    return os.path.realpath(folder) == os.path.realpath(os.path.dirname(sys.executable))
+
+
+def _sitecustomizes(path: Sequence[str]) -> Iterator[Finding]:
+    """Ours comes first and starts the next one; those behind it never run, with us or without."""
+    entries = dict.fromkeys([*path, *(entry for entry in sys.path if entry)])
+    found = []
+    for entry in entries:
+        if os.path.realpath(entry) == os.path.realpath(run_command.BOOTSTRAP):
+            continue
+        spec = importlib.machinery.PathFinder.find_spec("sitecustomize", [entry])
+        if spec is not None and spec.origin:
+            found.append(spec.origin)
+    for number, origin in enumerate(found):
+        by = next(
+            (who for part, who in _BOOTSTRAPS.items() if part in origin.replace(os.sep, "/")), ""
+        )
+        if number == 0:
+            yield Finding(
+                area="startup", name="sitecustomize", level="note",
+                text=f"{near(origin)}{f' of {by}' if by else ''} runs first, then spanloom starts",
+            )  # fmt: skip
+        else:
+            yield Finding(
+                area="startup", name="sitecustomize", level="note",
+                text=f"{near(origin)}{f' of {by}' if by else ''} is never run: another is before it",
+                fix="one sitecustomize must import the other",
+            )  # fmt: skip
+
+
+# -- python ---------------------------------------------------------------------------------------
+
+
+def python_facts(versions: Mapping[str, str]) -> dict[str, str]:
+    import spanloom
+
+    return {
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "executable": sys.executable,
+        "platform": platform.platform(terse=True),
+        "spanloom": versions.get("spanloom", "not installed: runs from a source tree"),
+        "location": os.path.dirname(os.path.abspath(spanloom.__file__)),
+        "msgspec": versions.get("msgspec", "?"),
+        "rich": versions.get("rich", "?"),
+    }
