@@ -4,7 +4,7 @@ Nothing here raises into the application, unless SPANLOOM_STRICT is set.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from typing import Any, Literal, TypeVar, overload
 
 import msgspec
@@ -24,15 +24,21 @@ def span(name: str, /, *, kind: Kind = "task", **attributes: Any) -> SpanMaker:
     Attributes that are fields of the kind (``spanloom.types``) are typed facts, such as ``model`` of
     an ``llm`` span or ``input`` and ``output`` of a ``task``; all others are the program's own.
     """
-    if (wrapped := _bare(name, kind, attributes)) is not None:
+    if type(name) is not str and (wrapped := _bare(name, kind, attributes)) is not None:
         return wrapped  # type: ignore[no-any-return]
-    given: object = kind
-    if not isinstance(given, str) or given not in DETAILS:
+    if kind != "task" and kind not in _KINDS:
         mistake(
             f"span: kind {kind!r} is not known; known: {', '.join(DETAILS)}. It is recorded as a task."
         )
         kind = "task"
-    return SpanMaker(name, kind, attributes or None)
+    made = _new(SpanMaker)  # as ``SpanMaker(...)`` does, without the call: this is the hottest line
+    made.name, made.kind, made.attributes = name, kind, attributes or None
+    return made
+
+
+_new = object.__new__
+_KINDS: Collection[object] = tuple(DETAILS)
+"""A tuple: a look-up in it does not fail for what cannot be hashed."""
 
 
 def _bare(name: object, kind: Kind, attributes: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ import msgspec
 from . import build
 from .errors import log, place
 from .lane import Backend, BackendReport, Lane
-from .recorder import Active, Remote, Scope
+from .recorder import Active, Scope
 from .settings import Settings
 from .types import Resource, Span
 
@@ -127,35 +127,17 @@ class Pipeline:
         waiting = len(queue)
         if active.dropped or (
             (waiting >= self._max_spans or self._bytes_in - self._bytes_out > self._max_bytes)
-            and not active.kept_children
+            and not active.has_children
         ):
-            # Never the parent of a span that was kept: a leaf, or a trace that never began to be kept.
+            # Never the parent of a span that may be kept: a leaf, or a trace that never began to be.
             self._drop("trace_refused" if active.dropped else "queue_full")
             active.dropped = True
             active.inner = None  # they name it too, and only the cyclic collector would free both
-            return
-        above = active.parent
-        if above is not None and not above.kept_children and not self._keep_above(active, above):
             return
         self._bytes_in += active.weight
         queue.append(active)
         if waiting == self._half:
             self._wake()
-
-    def _keep_above(self, active: Active, above: Active | Remote | None) -> bool:
-        """Keep all that is above ``active``, some of which may end first; False if some is gone."""
-        first = above
-        while above is not None and not above.kept_children:
-            if above.dropped:
-                self._drop("parent_dropped")
-                active.dropped = True
-                active.inner = None
-                return False
-            above = above.parent
-        while first is not above and first is not None:
-            first.kept_children = True
-            first = first.parent
-        return True
 
     def admits(self) -> bool:
         return (

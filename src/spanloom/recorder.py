@@ -152,7 +152,7 @@ class Remote(Frame):
 
     is_span = True
     dropped = False
-    kept_children = False
+    has_children = False
     parent = None
     kind = "remote"
 
@@ -296,10 +296,12 @@ class Active(Frame):
     ended_by: str | None = None
     complete = True
     dropped = False
-    kept_children = False
+    has_children = False
     pended = False
     claimant: "Active | None" = None
     inner: "list[Active] | None" = None
+    ends_with_inner = False
+    """Its framework does not tell when it is cancelled: the call inside does."""
     together: "list[Active] | None" = None
     """Calls that a framework starts at once and makes one after the other, this one among them."""
     ended = False
@@ -371,10 +373,11 @@ class Active(Frame):
             self.parent = over
             self.trace_id = over.trace_id
             self.anchor = over.anchor
+            over.has_children = True  # from now on it must stay, for it may be named as a parent
             if over.dropped:
                 self.dropped = True
             kind = self.kind
-            if kind in CLAIMED and self.extract is not None:
+            if self.extract is not None and kind in CLAIMED:
                 own = recorded(over)
                 if own is not None and own.kind == kind:
                     self._claim(own if own.together is None else own.next_of_batch())
@@ -384,8 +387,10 @@ class Active(Frame):
         self.sink = sink
         if not self.dropped:  # one that will not be kept is not shown either
             sink.started(self)
-        if attach:
-            self.attach()
+        if attach:  # as ``attach`` does, without the call
+            _current.set(self)
+            if _otel is not None:
+                self._otel_token = _otel.attach(self)
         return True
 
     def attach(self) -> None:
@@ -425,7 +430,10 @@ class Active(Frame):
             sink.put(self)
         else:
             self.ended = True
-            (self.claimant or self)._hand_over(sink)
+            outer = self.claimant or self
+            if outer.ends_with_inner and error is not None and not isinstance(error, Exception):
+                outer.end(None, error)
+            outer._hand_over(sink)
 
     def now_ns(self) -> int:
         return self.anchor + perf_counter_ns()

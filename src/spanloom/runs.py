@@ -54,6 +54,7 @@ class Runs:
     def __init__(self, integration: str, *, most: int = MOST) -> None:
         self.integration = integration
         self._most = most
+        self._started = 0
         self._open: dict[Hashable, Run] = {}
 
     def __len__(self) -> int:
@@ -130,8 +131,17 @@ class Runs:
         self._open[run.id] = run
         if run.over is not None:
             run.over.below[run.id] = run
+        self._started += 1
+        if self._started % 1024 == 0:
+            self._forget_ended()
         if len(self._open) > self._most:
             self._make_room()
+
+    def _forget_ended(self) -> None:
+        """Spans that ended without the framework's word, such as with the call inside."""
+        for id, run in list(self._open.items()):
+            if run.active is not None and run.active.closed:
+                self.end(id)
 
     def _make_room(self) -> None:
         try:
@@ -139,7 +149,7 @@ class Runs:
         except (StopIteration, RuntimeError):  # another thread is at it
             return
         *_, root = first.upward()
-        self._abandon(root, None)
+        self.abandon(root)
 
     def end(
         self,
@@ -169,9 +179,10 @@ class Runs:
             active = below.active
             if active is not None and error is None and active.awaits_inner():
                 continue  # the program did not wait for it; it still runs, and will end by itself
-            self._abandon(below, error)
+            self.abandon(below, error)
 
-    def _abandon(self, run: Run, error: BaseException | None) -> None:
+    def abandon(self, run: Run, error: BaseException | None = None) -> None:
+        """End a run of which the framework will not tell the end; ``error``: of the run above it."""
         if run.active is not None and not run.active.closed:
             run.active.complete = False
             if error is None:

@@ -245,12 +245,13 @@ def test_image_is_stored_once(tmp_path: Path, client: openai.OpenAI) -> None:
 )
 def test_large_values_by_hand(watched: Watched) -> None:
     text = "wörd and more " * 2_200_000
-    begun = time.perf_counter()
+    # CPU of this thread: the worker is at it meanwhile
+    begun = time.thread_time()
     with spanloom.llm_call(model="m", input=text) as call:
         call.record(output=text)
     with spanloom.task("t", input=[{"n": n} for n in range(10_000)]):
         pass
-    assert time.perf_counter() - begun < 0.1
+    assert time.thread_time() - begun < 0.05
     begun = time.perf_counter()
     call_span, task = watched.spans()
     assert time.perf_counter() - begun < 10

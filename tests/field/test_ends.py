@@ -160,7 +160,8 @@ def test_signals(
 with spanloom.agent("busy"):
     ask()
     print("ready", flush=True)
-    time.sleep(60)
+    while True:
+        time.sleep(0.05)
     """)
     )
     assert line(process) == "ready"
@@ -187,7 +188,8 @@ def test_handler_from_before(programs: Programs) -> None:
         spanloom.init()
         with spanloom.task("step"):
             os.write(1, b"ready\\n")
-            time.sleep(60)
+            while True:
+                time.sleep(0.05)
     """)
     assert line(process) == "ready"
     process.terminate()
@@ -215,7 +217,8 @@ def test_serverless_handler(programs: Programs) -> None:
         for number in range(3):
             handle(number)
         print("answered", flush=True)
-        time.sleep(60)  # frozen between two events, then killed
+        while True:  # frozen between two events, then killed
+            time.sleep(0.05)
     """)
     assert line(process) == "answered"
     process.kill()
@@ -273,7 +276,8 @@ def test_notebook_kernel(programs: Programs) -> None:
         await aclient.close()
         spanloom.flush().ok
         print("cell done", flush=True)
-        time.sleep(60)
+        while True:
+            time.sleep(0.05)
     """,
         "cell.ipy",
     )
@@ -296,7 +300,8 @@ def test_exit_with_hanging_backend(programs: Programs) -> None:
         class Hangs:
             name = "hangs"
             def export(self, batch, /):
-                time.sleep(60)
+                while True:
+                    time.sleep(0.05)
             def close(self):
                 pass
 
@@ -323,7 +328,8 @@ def test_process_group(programs: Programs) -> None:
         with spanloom.task("child"):
             pass
         print("child ready", flush=True)
-        time.sleep(60)
+        while True:
+            time.sleep(0.05)
     """,
         "child.py",
     )
@@ -334,7 +340,8 @@ def test_process_group(programs: Programs) -> None:
         with spanloom.task("parent"):
             pass
         subprocess.Popen([sys.executable, "child.py"])
-        time.sleep(60)
+        while True:
+            time.sleep(0.05)
     """)
     assert line(process) == "child ready"
     os.killpg(process.pid, signal.SIGTERM)

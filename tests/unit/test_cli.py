@@ -16,6 +16,7 @@ import pytest
 
 import spanloom
 from spanloom import record
+from spanloom.cli import COMMANDS
 from spanloom.cli import run as run_command
 from spanloom.types import (
     Agent,
@@ -116,11 +117,11 @@ def folder(tmp_path: Path) -> Path:
 def test_help_names_every_command(words: Sequence[str]) -> None:
     done = cli(*words)
     assert done.returncode == 0
-    assert all(f"\n  {name} " in done.stdout for name in ("run", "trace", "traces"))
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("command", ["run", "trace", "traces"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help(command: str) -> None:
     assert f"usage: spanloom {command}" in cli(command, "--help").stdout
 
@@ -191,8 +192,8 @@ def test_trace_tells_everything_in_words(folder: Path) -> None:
         "from handoff triage → billing", "tool find ERROR  (id=7)",
         "! tool error (LookupError): no order 7", "tool mail NOT ENDED", "score helpful = 0.5",
         "parent 000000000000dead is not in this record", "1.2k→30", "$0.0123", "2.40s",
-        "8 spans · 1 model call", "triage (1 call, 1.2k→30, $0.0123) → billing (no call)",
-        "1-a.jsonl",
+        "8 spans · 1 model call", "agents   1 triage ", "890ms 1.2k→30 $0.0123  1 call", " 2 billing ",
+        "handoff triage → billing by tool call; control stayed with billing", "1-a.jsonl",
     ):  # fmt: skip
         assert words in done.stdout, words
     assert "Where is my" not in done.stdout

@@ -51,7 +51,8 @@ def span(
 @pytest.fixture
 def err(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
+    # not sys.stderr itself, which pytest puts back between a fixture and its test
+    monkeypatch.setattr(ConsoleBackend, "_stream", lambda self: stream)
     for name in ("FORCE_COLOR", "NO_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     yield stream
@@ -216,7 +217,7 @@ def test_threads_and_stdout_untouched(err: io.StringIO, capsys: pytest.CaptureFi
     assert len(lines) == 16
     for head, below in zip(lines[::2], lines[1::2], strict=True):
         assert head[:6] == below[:6]
-        assert " - agent agent " in head
+        assert " - agent " in head
         assert " | - tool find" in below
     assert capsys.readouterr().out == ""
 

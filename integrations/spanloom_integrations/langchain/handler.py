@@ -3,6 +3,7 @@
 Source: ``langchain_core.callbacks.base``. Checked with langchain-core 0.3.30 and 1.7.2.
 """
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -263,14 +264,17 @@ class Recorder:
         verb = operation if operation == "chat" else "text_completion"
         active = Active(f"{verb} {model}" if model else name, "llm")
         asked = models.Asked(
-            run_id=str(run_id), operation=operation, metadata=metadata, params=dict(params),
+            run_id=run_id, operation=operation, metadata=metadata, params=dict(params),
             messages=kept, prompt=prompt,
         )  # fmt: skip
         active.extract, active.request, active.classify = models.extract, asked, classify
         active.weight += messages.weight(kept) + len(prompt or "")
         facts = Facts(name, metadata, over.facts if over is not None else None)
         facts.arguments = model
-        if over is not None:
+        active.ends_with_inner = True
+        if over is None:
+            self._end_stale()
+        else:
             asked.fallback_from = self._fell_back(over)
             self._tried_again(over, about.get("tags"))
         batch = about.get("batch_size") or 1
@@ -289,6 +293,21 @@ class Recorder:
         if now is None or now.together is None or len(now.together) >= batch:
             return None
         return now
+
+    def _end_stale(self) -> None:
+        """A cancelled ``ainvoke`` gets no end, and leaves its span as the current one of its task.
+
+        The next call there is not inside it, unless LangChain's own frames say so: a model may ask
+        another model.
+        """
+        now = current()
+        if now is None or now.kind != "llm" or now.integration != self.runs.integration:
+            return
+        if now.together is not None or _models_on_stack() > 1:
+            return
+        asked = now.request
+        if isinstance(asked, models.Asked) and (run := self.runs.find(asked.run_id)) is not None:
+            self.runs.abandon(run)
 
     def _fell_back(self, over: Run) -> str | None:
         for depth, run in enumerate(over.upward()):
@@ -377,7 +396,7 @@ class Recorder:
         about = serialized.get("description") if isinstance(serialized, dict) else None
         active.request = (name, about, given, tool_call_id)
         active.extract, active.classify = steps.tool, classify
-        active.weight += len(input_str) if isinstance(input_str, str) else 0
+        active.weight += len(input_str)
         if over is not None:
             self._tried_again(over, tags)
         self._start(run_id, parent_run_id, active, facts, None)
@@ -495,6 +514,21 @@ class Recorder:
             run_id, parent_run_id, active, facts=facts, session=session, inside=inside,
             beside=beside,
         )  # fmt: skip
+
+
+_CALLS = frozenset({"generate", "agenerate", "stream", "astream"})
+
+
+def _models_on_stack() -> int:
+    """How many models are at work in this thread or task."""
+    found = 0
+    frame = sys._getframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name in _CALLS and "language_models" in code.co_filename:
+            found += 1
+        frame = frame.f_back  # type: ignore[assignment]
+    return found
 
 
 def _name(serialized: Any, otherwise: str) -> str:

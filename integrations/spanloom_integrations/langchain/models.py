@@ -39,7 +39,7 @@ class Marks:
 class Asked(Struct, kw_only=True):
     """What is kept of a call until the worker reads it."""
 
-    run_id: str
+    run_id: Any
     operation: str
     metadata: Mapping[str, Any]
     params: Mapping[str, Any]
@@ -119,6 +119,7 @@ def extract(active: Active) -> LLMCall:
         "model": model_of(metadata, params),
         "operation": asked.operation,
         "fallback_from": asked.fallback_from,
+        "fallback_to": model_of(metadata, params) if asked.fallback_from else None,
         "stream": bool(params.get("stream")) or (asked.marks is not None),
         "tools": tuple(_tools(params.get("tools") or params.get("functions"))),
         "response_format": params.get("response_format"),
@@ -166,7 +167,7 @@ def _answer(known: dict[str, Any], answer: Any, asked: Asked, active: Active) ->
                 known["response_id"] = _id(fields, about, told)
             output.append(messages.message(kept))
             used = used or messages.usage(fields)  # the same on each choice
-            cached = cached or _from_cache(fields, asked.run_id)
+            cached = cached or _from_cache(fields, str(asked.run_id))
         reason = _first(info, "finish_reason", "stop_reason") or _first(
             about, "finish_reason", "stop_reason"
         )

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from . import checks
-from .checks import BackendRow, Finding, IntegrationRow, Level, SettingRow, VariableRow
+from . import checks, frameworks
+from .checks import BackendRow, SettingRow, VariableRow
+from .finding import Finding, Level
+from .frameworks import IntegrationRow
 from .traces import write_json
 
 
@@ -29,7 +31,7 @@ def configure(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("--json", action="store_true", help="print one JSON document")
     add(
-        "--time-limit", type=float, default=checks.TIME_LIMIT_S, metavar="SECONDS",
+        "--time-limit", type=float, default=frameworks.TIME_LIMIT_S, metavar="SECONDS",
         help="how long the import of one library may take (60)",
     )  # fmt: skip
 
@@ -44,12 +46,12 @@ def main(args: Namespace) -> int:
     return 0 if document.ok else 1
 
 
-def examine(time_limit_s: float = checks.TIME_LIMIT_S) -> DoctorDocument:
+def examine(time_limit_s: float = frameworks.TIME_LIMIT_S) -> DoctorDocument:
     loaded, found = checks.read_settings()
-    versions = checks.installed()
+    versions = frameworks.installed()
     backends, said = checks.backends(loaded)
     found += said
-    integrations, said = checks.integrations(loaded, versions, time_limit_s=time_limit_s)
+    integrations, said = frameworks.integrations(loaded, versions, time_limit_s=time_limit_s)
     found += said
     found += checks.other_tools(versions, integrations, os.environ)
     found += checks.startup()
