@@ -242,7 +242,10 @@ def _late(live: Live, row: Row, _module: object) -> None:
 def _place(live: Live, row: Row) -> None:
     if isinstance(row, Hook):
         if id(row) not in live.undo_hooks:
-            live.undo_hooks[id(row)] = row.add()
+            try:
+                live.undo_hooks[id(row)] = row.add()
+            except (AttributeError, ImportError, LookupError, TypeError) as exc:
+                _switch_off(live, f"{row.module} has changed ({exc})")
         return
     if row.target in live.applied:  # still there, perhaps inert under somebody's wrapper
         return

@@ -195,7 +195,9 @@ SIZES = """
 """
 
 
-@pytest.mark.field("H2", "a 30 MB prompt, a 2 MB image, 10,000 messages: bounded time and memory")
+@pytest.mark.field(
+    "H2", "a 30 MB prompt, a 2 MB image, 10,000 messages: bounded time and memory", by="openai"
+)
 @pytest.mark.parametrize("what", ["prompt", "image", "messages"])
 def test_large_calls(programs: Programs, provider: FakeProvider, what: str) -> None:
     provider.on("/chat/completions", Chat(text="ok"))
@@ -263,7 +265,9 @@ def test_large_values_by_hand(watched: Watched) -> None:
 # -- H4 -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.field("H4", "neither import nor init brings in a framework or an exporter")
+@pytest.mark.field(
+    "H4", "neither import nor init brings in a framework or an exporter", by="manual"
+)
 def test_imports(programs: Programs) -> None:
     ran = programs.run("""
         import sys

@@ -69,7 +69,7 @@ with spanloom.workflow("run"), spanloom.agent("planner"):
     assert (last.name, last.open, last.open_spans, last.spans) == ("run", "never_ended", 3, 4)
 
 
-@pytest.mark.field("G5", "kill -9 again and again: every line of the record is whole")
+@pytest.mark.field("G5", "kill -9 again and again: every line of the record is whole", by="manual")
 def test_kill_at_any_moment(programs: Programs) -> None:
     processes = []
     for number in range(6):
@@ -178,7 +178,7 @@ with spanloom.agent("busy"):
         assert busy.status == "pending"
 
 
-@pytest.mark.field("G7", "a handler installed before init is still called")
+@pytest.mark.field("G7", "a handler installed before init is still called", by="manual")
 def test_handler_from_before(programs: Programs) -> None:
     # os.write, as the signal may come within print, which must not be entered twice
     process = programs.start("""
@@ -226,7 +226,9 @@ def test_serverless_handler(programs: Programs) -> None:
     assert programs.kept().names() == ["chat gpt-4o"] * 3 + ["handle"] * 3
 
 
-@pytest.mark.field("G7", "a program without a line of ours under `spanloom run`, and its children")
+@pytest.mark.field(
+    "G7", "a program without a line of ours under `spanloom run`, and its children", by="openai"
+)
 def test_run_with_subprocesses(programs: Programs, provider: FakeProvider) -> None:
     programs.write(
         """
@@ -290,7 +292,7 @@ def test_notebook_kernel(programs: Programs) -> None:
     assert {c.parent_id for c in kept.calls()} == {kept.one("cell").span_id}
 
 
-@pytest.mark.field("G7", "a hanging backend holds the exit up no longer than its time")
+@pytest.mark.field("G7", "a hanging backend holds the exit up no longer than its time", by="manual")
 def test_exit_with_hanging_backend(programs: Programs) -> None:
     begun = time.monotonic()
     process = programs.start("""
@@ -318,7 +320,9 @@ def test_exit_with_hanging_backend(programs: Programs) -> None:
     assert complete_local.names() == ["step"]
 
 
-@pytest.mark.field("G7", "a process group that is told to stop: parent and child deliver")
+@pytest.mark.field(
+    "G7", "a process group that is told to stop: parent and child deliver", by="manual"
+)
 def test_process_group(programs: Programs) -> None:
     programs.write(
         """

@@ -87,7 +87,9 @@ def test_child_unwinds_the_parents_span(programs: Programs) -> None:
     assert {r.resource.pid for r in after} == {r.resource.pid for r in kept.named("asks")}
 
 
-@pytest.mark.field("G6", "fork in the middle of everything, from a thread, again and again")
+@pytest.mark.field(
+    "G6", "fork in the middle of everything, from a thread, again and again", by="manual"
+)
 def test_fork_under_load(programs: Programs) -> None:
     programs.run(
         HEAD
@@ -126,7 +128,9 @@ def test_fork_under_load(programs: Programs) -> None:
     assert {r.resource.pid for r in kept.named("busy")} == {kept.one("parent 0").resource.pid}
 
 
-@pytest.mark.field("G6", "a fork right after init, while the worker still imports, loses nothing")
+@pytest.mark.field(
+    "G6", "a fork right after init, while the worker still imports, loses nothing", by="manual"
+)
 def test_fork_while_setting_up(programs: Programs) -> None:
     for number in range(8):
         programs.run(

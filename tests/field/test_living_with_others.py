@@ -60,7 +60,9 @@ def test_both_ways(watched: Watched, client: openai.OpenAI) -> None:
     assert len(theirs.exporter.get_finished_spans()) == 3, "nor ours theirs"
 
 
-@pytest.mark.field("J1", "what the program sets on the current span reaches its own span")
+@pytest.mark.field(
+    "J1", "what the program sets on the current span reaches its own span", by="manual"
+)
 def test_attributes_reach_their_span(watched: Watched, client: openai.OpenAI) -> None:
     theirs = Theirs()
     with theirs.tracer.start_as_current_span("request"):
@@ -90,7 +92,7 @@ def test_their_context(watched: Watched, client: openai.OpenAI) -> None:
     assert not otel_trace.get_current_span().get_span_context().is_valid
 
 
-@pytest.mark.field("J1", "the global tracer provider stays the program's")
+@pytest.mark.field("J1", "the global tracer provider stays the program's", by="openai")
 def test_global_provider(programs: Programs) -> None:
     ran = programs.run("""
         import json
@@ -286,7 +288,9 @@ def test_silence(programs: Programs, provider: FakeProvider) -> None:
     assert len(programs.kept().ended) == 3
 
 
-@pytest.mark.field("J3", "mistakes are told on stderr through logging, once each, never on stdout")
+@pytest.mark.field(
+    "J3", "mistakes are told on stderr through logging, once each, never on stdout", by="manual"
+)
 def test_mistakes_are_told_once(programs: Programs) -> None:
     process = programs.start(
         """

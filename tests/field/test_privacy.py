@@ -268,7 +268,9 @@ def test_failing_redactor(
     assert "redact failed: RuntimeError; the span's content is withheld" in caplog.text
 
 
-@pytest.mark.field("I5", "data that cannot be looked at is withheld, and its span goes on")
+@pytest.mark.field(
+    "I5", "data that cannot be looked at is withheld, and its span goes on", by="manual"
+)
 def test_unreadable_data(tmp_path: Path, client: openai.OpenAI, watched: Watched) -> None:
     class Sly(str):
         """A text whose every method fails."""

@@ -159,7 +159,9 @@ async def test_async_raw_responses(
 # -- D4 -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.field("D4", "an iterator as messages, input or tools reaches the API whole")
+@pytest.mark.field(
+    "D4", "an iterator as messages, input or tools reaches the API whole", by="openai"
+)
 def test_iterators(watched: Watched, client: openai.OpenAI, provider: FakeProvider) -> None:
     tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
     client.chat.completions.create(

@@ -204,7 +204,9 @@ def test_trace_through_the_environment(programs: Programs, watched: Watched) -> 
         assert call.session_id == "s-3"
 
 
-@pytest.mark.field("C5", "what came in goes out: state and baggage of the caller pass through")
+@pytest.mark.field(
+    "C5", "what came in goes out: state and baggage of the caller pass through", by="manual"
+)
 def test_pass_through(watched: Watched) -> None:
     incoming = {
         "Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",

@@ -35,7 +35,9 @@ class Facts:
     waiting: "dict[str, tuple[str, Active, str]] | None" = None
     """Of a graph: nodes that an agent's node named as next, with the agent, its span, and how."""
     givers: dict[str, str] | None = None
-    """Of a graph: who handed over to whom."""
+    """Of a root: who handed over to whom."""
+    supervisors: frozenset[str] = frozenset()
+    """Of a root: agents that get the control back."""
     requested: str | None = None
     """Of a tool: the agent that it hands over to."""
     declared = False
@@ -107,6 +109,9 @@ def becomes_agent(run: Run, name: str) -> None:
                 remember_giver(node, source, name)
     if span.kind != "agent":
         span.become_agent(name)
+    *_, root = run.upward()
+    if name in root.facts.supervisors:
+        span.set_attributes(role="supervisor")
 
 
 def remember_giver(run: Run, source: str, target: str) -> None:
@@ -245,6 +250,8 @@ def handed_over(run: Run, output: Any, arguments: Any) -> None:
         handoff(span, target=target, returns_control=returns, **about)
         remember_giver(run, source, target)
     if returns:
+        *_, root = run.upward()
+        root.facts.supervisors |= {source}
         span.set_attributes(role="supervisor")
 
 

@@ -6,6 +6,7 @@ Source: ``langchain_core.callbacks.base``. Checked with langchain-core 0.3.30 an
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from spanloom.sdk import Active, Run, Runs, current, guard
@@ -272,9 +273,7 @@ class Recorder:
         facts = Facts(name, metadata, over.facts if over is not None else None)
         facts.arguments = model
         active.ends_with_inner = True
-        if over is None:
-            self._end_stale()
-        else:
+        if over is not None:
             asked.fallback_from = self._fell_back(over)
             self._tried_again(over, about.get("tags"))
         batch = about.get("batch_size") or 1
@@ -294,16 +293,16 @@ class Recorder:
             return None
         return now
 
-    def _end_stale(self) -> None:
+    def _end_stale(self, starting: bool) -> None:
         """A cancelled ``ainvoke`` gets no end, and leaves its span as the current one of its task.
 
-        The next call there is not inside it, unless LangChain's own frames say so: a model may ask
-        another model.
+        What comes next there is not inside it, unless LangChain's own frames say so: a model may ask
+        another model. ``starting``: the run that starts is a model's, too.
         """
         now = current()
         if now is None or now.kind != "llm" or now.integration != self.runs.integration:
             return
-        if now.together is not None or _models_on_stack() > 1:
+        if now.together is not None or _models_on_stack() > starting:
             return
         asked = now.request
         if isinstance(asked, models.Asked) and (run := self.runs.find(asked.run_id)) is not None:
@@ -508,6 +507,8 @@ class Recorder:
         beside: Active | None = None,
     ) -> Run | None:
         session = None
+        if parent_run_id is None:
+            self._end_stale(active.kind == "llm")
         if facts.thread is not None:
             session = Session(id=str(facts.thread), source="framework")
         return self.runs.start(
@@ -522,12 +523,12 @@ _CALLS = frozenset({"generate", "agenerate", "stream", "astream"})
 def _models_on_stack() -> int:
     """How many models are at work in this thread or task."""
     found = 0
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         code = frame.f_code
         if code.co_name in _CALLS and "language_models" in code.co_filename:
             found += 1
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return found
 
 

@@ -281,7 +281,7 @@ _HOOKED = "import sys; print('hook' if 'spanloom.api' in sys.modules else 'none'
 def startup() -> Iterator[Finding]:
     """Whether ``spanloom run`` reaches the program, and who else starts with it."""
     python = run_command.python()
-    other = os.path.realpath(python) != os.path.realpath(sys.executable) and not same_prefix(python)
+    other = not _same_environment(python)
     name = "spanloom run"
     environ = clean_environment()
     path = [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
@@ -318,7 +318,7 @@ def startup() -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def same_prefix(python: str) -> bool:
+def _same_environment(python: str) -> bool:
     """Whether an interpreter is of our own virtual environment, under another name."""
     folder = os.path.dirname(os.path.abspath(python))
     return os.path.realpath(folder) == os.path.realpath(os.path.dirname(sys.executable))

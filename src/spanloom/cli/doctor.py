@@ -113,8 +113,9 @@ def _print(document: DoctorDocument) -> None:
         page.line(Text(title, QUIET))
         if area == "settings":
             for setting, value, source in _settings(document.settings):
-                head = f"  {setting:<14} {clean(value)}"
-                page.line(Text(head).append(f"  ({clean(source)})", QUIET))
+                lines = page.wrap(f"{clean(value)} ({clean(source)})", page.width - 17)
+                for number, text in enumerate(lines):
+                    page.line(f"  {setting if number == 0 else '':<14} {text}")
         wide = min(max((len(finding.name) for finding in found), default=0), 24)
         for finding in found:
             mark, style = _MARKS[finding.level]

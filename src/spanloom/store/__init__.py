@@ -20,9 +20,10 @@ from msgspec import Struct
 
 from ..record import Record
 from .files import Reading, decode, lines_with, list_files, near, read_lines, records_backwards
+from .loops import Loop
 from .sessions import End, Session, SessionSummary, Turn, UnknownSession, session, sessions
 from .sessions import nothing as no_session
-from .story import Linked, Loop, Passing, Pause, Step, Story, links_to, tell
+from .story import Linked, Passing, Pause, Step, Story, links_to, tell
 from .tree import (
     Adrift,
     AgentShare,

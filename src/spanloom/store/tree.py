@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct, structs
 
 from ..record import LinkTo, Record
-from ..types import Agent, Cost, Kind, ModelCall, SessionSource, Status, Usage
+from ..types import Agent, Cost, Kind, ModelCall, SessionSource, Status, Tool, Usage
 
 Open = Literal["open", "never_ended", "unknown"]
 """Of a span without an end: its process runs, is gone, or ran on another host."""
@@ -229,6 +229,14 @@ def fact_of(span: Record) -> Fact:
         user_id=span.user_id,
         links=span.links,
     )
+
+
+def called(record: Record) -> str:
+    """The name by which a reader knows a span."""
+    match record.detail:
+        case Agent(agent=str(name)) | Tool(tool=str(name)):
+            return name
+    return record.name
 
 
 def is_call(fact: Fact) -> bool:

@@ -1,8 +1,9 @@
 """Usage, cost, providers, errors, endpoints, bytes: the small tables."""
 
+import importlib
+from importlib.util import find_spec
 from typing import Any
 
-import httpx2
 import openai
 import pytest
 
@@ -11,6 +12,9 @@ from spanloom_integrations.openai import endpoints, providers, values
 from spanloom_integrations.openai.errors import classify, note, small_body
 from spanloom_integrations.openai.sse import decode_body, events
 from spanloom_integrations.openai.usage import cost, usage
+
+# the family of classes that the installed SDK speaks: httpx2 since openai 3, httpx before
+http: Any = importlib.import_module("httpx2" if find_spec("httpx2") else "httpx")
 
 
 @pytest.mark.parametrize(
@@ -96,8 +100,8 @@ def test_azure_client_is_azure_behind_any_gateway() -> None:
 
 
 def status_error(status: int, **body: Any) -> openai.APIStatusError:
-    request = httpx2.Request("POST", "https://api.openai.com/v1/chat/completions")
-    response = httpx2.Response(status, request=request, headers={"x-request-id": "req_1"})
+    request = http.Request("POST", "https://api.openai.com/v1/chat/completions")
+    response = http.Response(status, request=request, headers={"x-request-id": "req_1"})
     with openai.OpenAI(api_key="x") as client:
         made: openai.APIStatusError = client._make_status_error(
             "said", body=body, response=response
@@ -127,8 +131,8 @@ def classes(exc: BaseException) -> list[str]:
         (status_error(500, type="server_error"), "server"),
         (status_error(503), "overloaded"),
         (status_error(529), "overloaded"),
-        (openai.APITimeoutError(httpx2.Request("POST", "https://x")), "timeout"),
-        (openai.APIConnectionError(request=httpx2.Request("POST", "https://x")), "connection"),
+        (openai.APITimeoutError(http.Request("POST", "https://x")), "timeout"),
+        (openai.APIConnectionError(request=http.Request("POST", "https://x")), "connection"),
         (openai.ContentFilterFinishReasonError(), "content_filter"),
         (ValueError("x"), "other"),
         (TimeoutError(), "timeout"),

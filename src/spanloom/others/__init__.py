@@ -1,168 +1,34 @@
 """Who else watches this process: wrappers of other tools on what we patch, and tracing of their own.
 
-``report()`` looks at the running process and imports nothing. ``VENDORS`` and ``SWITCHES`` are what
-is known of other tools, so that ``spanloom doctor`` can say it without running the program. Another
+``report()`` looks at the running process and imports nothing. ``vendors`` is what is known of other
+tools, so that ``spanloom doctor`` can say it without running the program. Another
 tool's spans go its own way and ours stay single; a backend that gets both shows each call twice.
 """
 
 import builtins
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from . import patches
-from .errors import strict
-
-Effect = Literal["doubles", "interferes", "note"]
-
-
-class Vendor(Struct, frozen=True, kw_only=True):
-    """Another tool that records model calls."""
-
-    name: str
-    distributions: str
-    """A pattern for the whole name."""
-    modules: tuple[str, ...]
-    """Where its code lies."""
-    on: str
-    """What switches it on."""
-    effect: Effect = "doubles"
-    fix: str = "send only one of the two to a backend, or leave it off where spanloom records"
-
-
-_OPENLLMETRY = (
-    "agno|alephalpha|anthropic|bedrock|chromadb|cohere|crewai|google-generativeai|groq|haystack|"
-    "lancedb|langchain|llamaindex|marqo|mcp|milvus|mistralai|ollama|openai|openai-agents|pinecone|"
-    "qdrant|replicate|sagemaker|together|transformers|vertexai|voyageai|watsonx|weaviate|writer"
+from .. import patches
+from ..errors import strict
+from .vendors import (
+    SWITCHES,
+    VENDORS,
+    Effect,
+    Switch,
+    Vendor,
+    switched_on,
+    vendor_of,
+    vendor_of_distribution,
 )
-_INSTRUMENT = "its Instrumentor().instrument(), or opentelemetry-instrument"
 
-VENDORS: tuple[Vendor, ...] = (
-    Vendor(
-        name="OpenInference", distributions=r"openinference-instrumentation-.+",
-        modules=("openinference.instrumentation",), on=_INSTRUMENT,
-    ),
-    Vendor(
-        name="OpenLLMetry (Traceloop)",
-        distributions=rf"traceloop-sdk|opentelemetry-instrumentation-({_OPENLLMETRY})",
-        modules=("traceloop", *(
-            f"opentelemetry.instrumentation.{name.replace('-', '_')}"
-            for name in _OPENLLMETRY.split("|")
-        )),
-        on=f"Traceloop.init(), {_INSTRUMENT}",
-    ),
-    Vendor(
-        name="OpenTelemetry GenAI",
-        distributions=(
-            r"opentelemetry-instrumentation-(genai-.+|openai-v2|openai-agents-v2|google-genai|"
-            r"claude-agent-sdk|weaviate-v2)"
-        ),
-        modules=(
-            "opentelemetry.instrumentation.openai_v2", "opentelemetry.instrumentation.openai_agents_v2",
-            "opentelemetry.instrumentation.google_genai", "opentelemetry.instrumentation.genai",
-            "opentelemetry.util.genai",
-        ),
-        on=_INSTRUMENT,
-    ),
-    Vendor(
-        name="Langfuse", distributions="langfuse", modules=("langfuse",),
-        on="`from langfuse.openai import openai`, its callback handler, @observe",
-    ),
-    Vendor(
-        name="Logfire", distributions="logfire", modules=("logfire",),
-        on="logfire.instrument_openai() and the like",
-    ),
-    Vendor(
-        name="Datadog", distributions="ddtrace", modules=("ddtrace",),
-        on="ddtrace-run, import ddtrace.auto, patch()",
-    ),
-    Vendor(
-        name="LangSmith", distributions="langsmith", modules=("langsmith",),
-        on="LANGSMITH_TRACING=true, wrap_openai(), @traceable",
-    ),
-    Vendor(
-        name="AgentOps", distributions="agentops", modules=("agentops",), on="agentops.init()",
-        effect="interferes",
-        fix="leave agentops.init() out: it replaces builtins.__import__ and patches on import",
-    ),
-    Vendor(name="OpenLIT", distributions="openlit", modules=("openlit",), on="openlit.init()"),
-    Vendor(
-        name="MLflow", distributions=r"mlflow(-skinny|-tracing)?", modules=("mlflow",),
-        on="mlflow.openai.autolog() and the like",
-    ),
-    Vendor(name="Opik", distributions="opik", modules=("opik",), on="track_openai(), @track"),
-    Vendor(name="Weave", distributions="weave", modules=("weave",), on="weave.init()"),
-    Vendor(
-        name="Braintrust", distributions="braintrust", modules=("braintrust",),
-        on="wrap_openai(), auto_instrument()",
-    ),
-    Vendor(
-        name="Phoenix", distributions=r"arize-phoenix(-otel)?|arize-otel",
-        modules=("phoenix.otel", "arize.otel"), on="register(auto_instrument=True)",
-    ),
-    Vendor(name="Laminar", distributions="lmnr", modules=("lmnr",), on="Laminar.initialize()"),
-    Vendor(
-        name="Langtrace", distributions="langtrace-python-sdk", modules=("langtrace_python_sdk",),
-        on="langtrace.init()",
-    ),
-    Vendor(name="Lunary", distributions="lunary", modules=("lunary",), on="lunary.monitor()"),
-    Vendor(
-        name="PromptLayer", distributions="promptlayer", modules=("promptlayer",),
-        on="its wrapped clients",
-    ),
-    Vendor(
-        name="New Relic", distributions="newrelic", modules=("newrelic",),
-        on="newrelic-admin run-program, newrelic.agent.initialize()",
-    ),
-    Vendor(
-        name="Sentry", distributions="sentry-sdk", modules=("sentry_sdk",),
-        on="sentry_sdk.init() with traces_sample_rate",
-    ),
-    Vendor(
-        name="Azure Monitor", distributions="azure-monitor-opentelemetry",
-        modules=("azure.monitor.opentelemetry",), on="configure_azure_monitor()",
-    ),
-)  # fmt: skip
-
-
-class Switch(Struct, frozen=True, kw_only=True):
-    """A variable that switches on tracing of a framework or tool itself."""
-
-    variables: tuple[str, ...]
-    who: str
-    what: str
-    distribution: str
-    """Only where it is installed does the variable say anything."""
-    on_unless_set: bool = False
-    """It is on by itself, and the variable switches it off."""
-    fix: str
-
-
-SWITCHES: tuple[Switch, ...] = (
-    Switch(
-        variables=("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING"),
-        who="LangSmith", what="LangChain and LangGraph also send their runs to LangSmith",
-        distribution="langsmith", fix="unset it, unless both are wanted",
-    ),
-    Switch(
-        variables=("DD_LLMOBS_ENABLED",), who="Datadog", what="LLM Observability is on",
-        distribution="ddtrace", fix="unset it, unless both are wanted",
-    ),
-    Switch(
-        variables=("OPENAI_AGENTS_DISABLE_TRACING",), who="OpenAI Agents SDK",
-        what="it sends its own traces to OpenAI", distribution="openai-agents",
-        on_unless_set=True, fix="set OPENAI_AGENTS_DISABLE_TRACING=1 only if nothing reads them: "
-        "spanloom listens to the same tracing",
-    ),
-    Switch(
-        variables=("PHOENIX_COLLECTOR_ENDPOINT",), who="Phoenix",
-        what="phoenix.otel sends to that address", distribution="arize-phoenix-otel",
-        fix="unset it, unless both are wanted",
-    ),
-)  # fmt: skip
+__all__ = [
+    "SWITCHES", "VENDORS", "Effect", "Found", "Here", "Report", "Switch", "Target", "Vendor",
+    "makers", "report", "switched_on", "vendor_of", "vendor_of_distribution",
+]  # fmt: skip
 
 _POINTS: Mapping[str, tuple[str, ...]] = {
     "openai": tuple(
@@ -234,36 +100,21 @@ def report() -> Report:
     return Report(integrations=tuple(integrations), found=tuple(seen.values()))
 
 
-def vendor_of(module: str) -> Vendor | None:
-    """Whose code a module is."""
-    best, length = None, 0
-    for vendor in VENDORS:
-        for prefix in vendor.modules:
-            if (module == prefix or module.startswith((f"{prefix}.", f"{prefix}_"))) and len(
-                prefix
-            ) > length:
-                best, length = vendor, len(prefix)
-    return best
-
-
-def vendor_of_distribution(name: str) -> Vendor | None:
-    name = re.sub(r"[-_.]+", "-", name).lower()
-    return next((v for v in VENDORS if re.fullmatch(v.distributions, name)), None)
-
-
 # -- wrappers -------------------------------------------------------------------------------------
 
 
 def makers(thing: Any) -> Iterator[str]:
     """The modules whose code stands in the way of a call, the outermost first."""
+    for layer in _layers(thing):
+        wrapper = getattr(layer, "_self_wrapper", None)  # wrapt: it pretends to be what it wraps
+        yield _module_of(layer if wrapper is None else wrapper)
+
+
+def _layers(thing: Any) -> Iterator[Any]:
     for _ in range(32):
         if isinstance(thing, staticmethod | classmethod):
             thing = thing.__func__
-        wrapper = getattr(thing, "_self_wrapper", None)  # wrapt: it pretends to be what it wraps
-        if wrapper is not None:
-            yield _module_of(wrapper)
-        else:
-            yield _module_of(thing)
+        yield thing
         below = getattr(thing, "__wrapped__", None)
         if below is None or below is thing:
             return
@@ -311,12 +162,14 @@ def _wrappers_on(name: str, live: patches.Live) -> Iterator[Found]:
     """Foreign wrappers on our targets, on the same method of subclasses, and where others wrap."""
     for row in live.integration.rows:
         if not isinstance(row, patches.Hook):
-            yield from _foreign(row.target)
+            applied = live.applied.get(row.target) if live.on else None
+            yield from _foreign(row.target, applied.ours if applied else None)
     for target in _POINTS.get(name, ()):
         yield from _foreign(target)
 
 
-def _foreign(target: str) -> Iterator[Found]:
+def _foreign(target: str, ours: Any = None) -> Iterator[Found]:
+    """Layers that are neither the library's nor ours. ``ours``: what a call should pass through."""
     module, _, path = target.partition(":")
     owner: Any = sys.modules.get(module)
     *parents, attribute = path.split(".")
@@ -335,7 +188,8 @@ def _foreign(target: str) -> Iterator[Found]:
             where = (
                 f"{place.__module__}.{place.__qualname__}" if isinstance(place, type) else module
             )
-            yield _found(maker, f"{where}.{attribute}")
+            past = ours is not None and not any(layer is ours for layer in _layers(thing))
+            yield _found(maker, f"{where}.{attribute}", past=past)
 
 
 def _subclasses(owner: type[Any]) -> Iterator[type[Any]]:
@@ -344,8 +198,16 @@ def _subclasses(owner: type[Any]) -> Iterator[type[Any]]:
         yield from _subclasses(sub)
 
 
-def _found(module: str, where: str) -> Found:
+def _found(module: str, where: str, *, past: bool) -> Found:
     vendor = vendor_of(module)
+    if past:
+        return Found(
+            who=vendor.name if vendor else module,
+            where=where,
+            what=f"a wrapper of {module}, put there before ours: its calls go past spanloom",
+            effect="interferes",
+            fix="call spanloom.init() before it, or use spanloom run",
+        )
     return Found(
         who=vendor.name if vendor else module,
         where=where,
@@ -437,18 +299,3 @@ def _tracer_provider() -> Iterator[Found]:
             effect="note",
             fix="nothing: spanloom's spans do not go there",
         )
-
-
-def switched_on(
-    environ: Mapping[str, str], installed: Sequence[str]
-) -> Iterator[tuple[Switch, str | None]]:
-    """The switches that are on, with the variable that says so; None where it is on by itself."""
-    for switch in SWITCHES:
-        if switch.distribution not in installed:
-            continue
-        said = [name for name in switch.variables if environ.get(name, "").strip()]
-        true = [n for n in said if environ[n].strip().lower() not in ("0", "false", "no", "off")]
-        if switch.on_unless_set and not true:
-            yield switch, None
-        elif true and not switch.on_unless_set:
-            yield switch, true[0]

@@ -1,0 +1,98 @@
+"""A8: a real instrumentor of another vendor in the same process, and what is said of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spanloom.testing import FakeProvider
+
+PROGRAM = """
+import openai
+from openinference.instrumentation.openai import OpenAIInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+import spanloom
+from spanloom import others
+from spanloom.backends.memory import MemoryBackend
+
+theirs = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(theirs))
+backend = MemoryBackend()
+
+
+def ours():
+    spanloom.init(backends=[backend])
+
+
+def vendor():
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+
+
+def found():
+    return sorted((f.who, f.where, f.effect) for f in others.report().found if f.what != "is imported")
+
+
+{order}
+client = openai.OpenAI()
+client.chat.completions.create(model="gpt-4o", messages=[{{"role": "user", "content": "hi"}}])
+assert spanloom.flush(10).ok
+print([span.kind for span in backend.spans], len(theirs.get_finished_spans()))
+print(found())
+print([t.state for h in others.report().integrations for t in h.targets][:2])
+OpenAIInstrumentor().uninstrument()
+print(found())
+spanloom.shutdown()
+"""
+
+
+@pytest.mark.parametrize("order", ["ours(); vendor()", "vendor(); ours()"])
+def test_both_on_each_records_once_or_it_is_said(order: str) -> None:
+    with FakeProvider(seed=7) as provider:
+        environ = os.environ | {"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "none-needed"}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", PROGRAM.format(order=order)],
+            env=environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    recorded, found, states, after = done.stdout.splitlines()
+    clients = "AsyncOpenAI", "OpenAI"
+    if recorded == "['llm'] 1":
+        assert found == str([("OpenInference", f"openai.{c}.request", "doubles") for c in clients])
+    else:  # put on the subclass before us, it passes our patch by, and the report says so
+        assert (recorded, order) == ("[] 1", "vendor(); ours()")
+        assert found == str(
+            [("OpenInference", f"openai.{c}.request", "interferes") for c in clients]
+        )
+    assert states == "['patched', 'patched']"
+    assert after == "[]"
+
+
+def test_doctor_sees_an_instrumentor_that_starts_by_itself(tmp_path: Path) -> None:
+    """Another sitecustomize switches it on before the program begins."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from openinference.instrumentation.openai import OpenAIInstrumentor\n"
+        "OpenAIInstrumentor().instrument()\n"
+    )
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-m", "spanloom", "doctor", "--json"],
+        env=os.environ | {"PYTHONPATH": path}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+    [row] = [row for row in document["integrations"] if row["name"] == "openai"]
+    assert ("OpenInference", "openai.OpenAI.request") in {
+        (f["who"], f["where"]) for f in row["foreign"]
+    }
+    texts = {
+        f["area"]: f["text"]
+        for f in document["findings"]
+        if f["name"] in ("OpenInference", "sitecustomize")
+    }
+    assert "runs first, then spanloom starts" in texts["startup"]
+    assert any("on as soon as openai is imported" in f["text"] for f in document["findings"])
