@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from types import FunctionType
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
@@ -256,23 +257,73 @@ def _place(live: Live, row: Row) -> None:
             _switch_off(live, f"{row.target} is gone ({exc})")
         return
     original = _beneath(original)
+    passed_by = _passing_by(owner, attribute, original)
+    if not _replace(live, row, row.target, owner, attribute, original, inherited):
+        return
+    for sub, own in passed_by:
+        name = f"{row.target} on {sub.__module__}.{sub.__qualname__}"
+        _replace(live, row, name, sub, attribute, own, False)
+
+
+def _replace(
+    live: Live,
+    row: Patch | Observe,
+    name: str,
+    owner: Any,
+    attribute: str,
+    original: Any,
+    inherited: bool,
+) -> bool:
+    """Put our wrapper around ``original``. False: it cannot be wrapped."""
     how = type(original) if isinstance(original, staticmethod | classmethod) else None
     called = original if how is None else original.__func__
     if not callable(called):
         if not row.optional:
-            _switch_off(live, f"{row.target} is not callable")
-        return
+            _switch_off(live, f"{name} is not callable")
+        return False
     if isinstance(row, Observe):
         ours = _observer(live, row, called)
     else:
         bound = isinstance(owner, type) and how is not staticmethod
+        if bound and type(called) is not FunctionType and hasattr(type(called), "__get__"):
+            called = _through(called)
         ours = _recorder(live, row, called, bound)
     if how is not None:
         ours = how(ours)
     setattr(owner, attribute, ours)
-    live.applied[row.target] = _Applied(
+    live.applied[name] = _Applied(
         owner=owner, attribute=attribute, ours=ours, original=original, inherited=inherited
     )
+    return True
+
+
+def _through(descriptor: Any) -> Any:
+    """Call somebody's wrapper as its class would: bound, for some look at what they are bound to."""
+
+    @functools.wraps(descriptor)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return descriptor.__get__(self, type(self))(*args, **kwargs)
+
+    return call
+
+
+def _passing_by(owner: Any, attribute: str, original: Any) -> list[tuple[type, Any]]:
+    """Subclasses on which somebody put a wrapper around ``original`` before us.
+
+    It refers to the function itself, so that calls through it would pass our patch by.
+    """
+    found: list[tuple[type, Any]] = []
+    todo: list[type] = list(owner.__subclasses__()) if isinstance(owner, type) else []
+    while todo:
+        sub = todo.pop()
+        todo.extend(sub.__subclasses__())
+        own = vars(sub).get(attribute)
+        beneath, depth = own, 0
+        while beneath is not None and beneath is not original and depth < 20:
+            beneath, depth = getattr(beneath, "__wrapped__", None), depth + 1
+        if own is not None and beneath is original:
+            found.append((sub, own))
+    return found
 
 
 def _resolve(target: str) -> tuple[Any, str, Any, bool]:

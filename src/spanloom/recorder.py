@@ -432,7 +432,10 @@ class Active(Frame):
             self.ended = True
             outer = self.claimant or self
             if outer.ends_with_inner and error is not None and not isinstance(error, Exception):
-                outer.end(None, error)
+                if self.claimant is None:
+                    self._end_inner()
+                elif not isinstance(error, GeneratorExit):
+                    outer.end(None, error)
             outer._hand_over(sink)
 
     def now_ns(self) -> int:
@@ -457,6 +460,13 @@ class Active(Frame):
             if one.inner is None and not one.closed:
                 return one
         return self
+
+    def _end_inner(self) -> None:
+        """Who left the outer stream left the one inside, which may only be closed when collected."""
+        for inner in self.inner or ():
+            if not inner.closed:
+                inner.complete = False
+                inner.end()
 
     def awaits_inner(self) -> bool:
         return any(not inner.ended for inner in self.inner or ())

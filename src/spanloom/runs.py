@@ -230,3 +230,42 @@ def handoff(
         )
     active.tock, active.closed = active.tick, True
     active.sink.put(active)
+
+
+def paused_before(active: Active, session: str, *, lines: int = 50_000) -> list[Link]:
+    """Links to where a session paused, as the local record tells of other processes. On the worker.
+
+    Without the ``local`` backend there is nothing to look in, and the session alone joins the two.
+    ``lines``: how far back the record is read.
+    """
+    from .store.files import Reading, list_files, records_backwards
+
+    dirs = [
+        found
+        for lane in getattr(active.sink, "lanes", ())
+        if lane.name == "local" and (found := getattr(lane.backend, "dir", None)) is not None
+    ]
+    reading = Reading()
+    for _, path in list_files(dirs[0], reading) if dirs else ():
+        trace: str | None = None
+        nodes: list[Link] = []
+        root: list[Link] = []
+        for line in records_backwards(path, reading):
+            lines -= 1
+            if lines < 0:
+                break
+            if line.session_id != session or line.ended_by != "interrupt":
+                continue
+            if trace is None:  # the root ends last, so it is found first
+                trace = line.trace_id
+            if line.trace_id == trace and line.integration == active.integration:
+                link = Link(
+                    trace_id=int(line.trace_id, 16), span_id=int(line.span_id, 16), reason="resume"
+                )
+                if line.parent_id is None:
+                    root.append(link)
+                elif line.kind != "tool":
+                    nodes.append(link)
+        if trace is not None:
+            return (nodes or root)[:16]
+    return []

@@ -13,12 +13,13 @@ from .patches import (
 )
 from .pipeline import Processor
 from .recorder import Active, Extract, Scope, Tap, ambient, current
-from .runs import Run, Runs, handoff
+from .runs import Run, Runs, handoff, paused_before
 from .settings import Settings
 from .streams import watch_body, watch_chunks
 
 __all__ = [
     "Active", "Backend", "Extract", "Finish", "Hook", "Integration", "Observe", "Patch",
     "Processor", "Refused", "Retry", "Run", "Runs", "Scope", "Settings", "Start", "Tap", "ambient",
-    "current", "guard", "handoff", "log", "mistake", "snapshot", "watch_body", "watch_chunks",
+    "current", "guard", "handoff", "log", "mistake", "paused_before", "snapshot", "watch_body",
+    "watch_chunks",
 ]  # fmt: skip

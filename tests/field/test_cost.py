@@ -265,9 +265,7 @@ def test_large_values_by_hand(watched: Watched) -> None:
 # -- H4 -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.field(
-    "H4", "neither import nor init brings in a framework or an exporter", by="manual"
-)
+@pytest.mark.field("H4", "neither import nor init brings in a framework or an exporter")
 def test_imports(programs: Programs) -> None:
     ran = programs.run("""
         import sys

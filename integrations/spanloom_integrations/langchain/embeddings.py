@@ -26,9 +26,7 @@ def attach() -> Callable[[], None]:
     def wrap(cls: Any) -> None:
         for name in METHODS:
             original = cls.__dict__.get(name)
-            if not inspect.isfunction(original) or getattr(
-                original, "__isabstractmethod__", False
-            ):
+            if not inspect.isfunction(original) or getattr(original, "__isabstractmethod__", False):
                 continue
             if any(owner is cls and ours is original for owner, _, ours, _ in placed):
                 continue

@@ -238,13 +238,13 @@ def handed_over(run: Run, output: Any, arguments: Any) -> None:
         about["reason"] = reason
     if not targets and facts.requested is not None:
         failed = getattr(output, "status", None) == "error"
-        handoff(
-            span, target=facts.requested, outcome="failed" if failed else "refused", **about
-        )
+        handoff(span, target=facts.requested, outcome="failed" if failed else "refused", **about)
         return
     update = next((c.update for c in orders if isinstance(c.update, Mapping)), {})
     returns = None
-    if facts.declared:  # langgraph-supervisor's and -swarm's own tools; only a swarm keeps who is active
+    if (
+        facts.declared
+    ):  # langgraph-supervisor's and -swarm's own tools; only a swarm keeps who is active
         returns = "active_agent" not in update
     for target in targets:
         handoff(span, target=target, returns_control=returns, **about)
@@ -282,6 +282,4 @@ def gave_back(run: Run, output: Any) -> None:
     target = (root.facts.givers or {}).get(name)
     if target is not None:
         span.set_attributes(role="worker")
-        handoff(
-            span, source=name, target=target, mechanism="return_value", returns_control=False
-        )
+        handoff(span, source=name, target=target, mechanism="return_value", returns_control=False)

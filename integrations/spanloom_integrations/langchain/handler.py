@@ -6,6 +6,7 @@ Source: ``langchain_core.callbacks.base``. Checked with langchain-core 0.3.30 an
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +142,8 @@ class Recorder:
 
     def _resume(self, active: Active, facts: Facts) -> None:
         found = pauses.resumed(str(facts.thread))
-        if found is None:
+        if found is None:  # it paused in another process, if at all
+            active.extract = partial(steps.resumed, str(facts.thread))
             return
         facts.resumes = found
         for link in list(found.values())[:16]:
@@ -190,7 +192,9 @@ class Recorder:
         facts: Facts = run.facts
         if facts.stepped and is_a(error, "ParentCommand") and run.active is not None:
             order = error.args[0] if error.args else None
-            if getattr(order, "graph", None) == "__parent__":  # here it begins; above it is passed on
+            if (
+                getattr(order, "graph", None) == "__parent__"
+            ):  # here it begins; above it is passed on
                 was, facts.was_agent = facts.was_agent, None
                 graphs.transition(run, order)
                 facts.was_agent = was
@@ -317,16 +321,12 @@ class Recorder:
                 break
         return None
 
-    def on_llm_new_token(
-        self, token: Any, *, run_id: Any, chunk: Any = None, **_more: Any
-    ) -> None:
+    def on_llm_new_token(self, token: Any, *, run_id: Any, chunk: Any = None, **_more: Any) -> None:
         run = self.runs.find(run_id)
         if run is None or run.active is None:
             return
         message = getattr(chunk, "message", None)
-        self._chunk(
-            run.active, bool(token) or bool(getattr(message, "tool_call_chunks", None))
-        )
+        self._chunk(run.active, bool(token) or bool(getattr(message, "tool_call_chunks", None)))
 
     def on_stream_event(self, event: Any, *, run_id: Any, **_more: Any) -> None:
         run = self.runs.find(run_id)

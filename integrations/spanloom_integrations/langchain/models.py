@@ -193,9 +193,7 @@ def _answer(known: dict[str, Any], answer: Any, asked: Asked, active: Active) ->
         active.complete = True  # whoever left had all there was
 
 
-def _id(
-    fields: Mapping[str, Any], about: Mapping[str, Any], told: Mapping[str, Any]
-) -> str | None:
+def _id(fields: Mapping[str, Any], about: Mapping[str, Any], told: Mapping[str, Any]) -> str | None:
     for found in (about.get("id"), told.get("id"), fields.get("id")):
         if isinstance(found, str) and found and not found.startswith(("run-", "lc_run-")):
             return found

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spanloom.sdk import Active
+from spanloom.sdk import Active, paused_before
 from spanloom.types import DETAILS, AnyDetail, Document, Retrieval, Tool
 
 from . import messages
@@ -14,6 +14,13 @@ def chain(active: Active) -> AnyDetail:
     return DETAILS[active.kind](
         input=messages.plain(shown(active.request)), output=messages.plain(shown(active.response))
     )  # type: ignore[call-arg]
+
+
+def resumed(thread: str, active: Active) -> AnyDetail:
+    """A graph that goes on with a thread which this process did not see pausing."""
+    if active.closed and active.links is None:
+        active.links = paused_before(active, thread)
+    return chain(active)
 
 
 def shown(value: Any) -> Any:

@@ -17,10 +17,15 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What LangChain deprecates of its own, or uses that pydantic has deprecated, is not ours."""
+    """LangChain's own: what it or pydantic deprecates, and OpenAI clients that it never closes."""
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning"))
+            for kind in (
+                "DeprecationWarning",
+                "ResourceWarning",
+                "pytest.PytestUnraisableExceptionWarning",
+            ):
+                item.add_marker(pytest.mark.filterwarnings(f"ignore::{kind}"))
 
 
 class Recorded:

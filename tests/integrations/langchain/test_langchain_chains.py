@@ -167,7 +167,10 @@ def test_a_tool_error_that_is_handled(rec: Recorded) -> None:
 
 class Finder(BaseRetriever):
     def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
-        return [Document("a hill", id="d-1", metadata={"score": 0.75, "page": 3}), Document("a loom")]
+        return [
+            Document("a hill", id="d-1", metadata={"score": 0.75, "page": 3}),
+            Document("a loom"),
+        ]
 
 
 def test_a_retriever_tells_its_documents(rec: Recorded) -> None:
@@ -197,7 +200,11 @@ def test_embeddings_are_one_span_each(rec: Recorded) -> None:
     details = [s.detail for s in rec.spans(kind="embedding")]
     assert [d.count for d in details if isinstance(d, Embedding)] == [1, 2, 1]
     assert [d.dimensions for d in details if isinstance(d, Embedding)] == [2, 2, 2]
-    assert [d.input for d in details if isinstance(d, Embedding)] == [["abc"], ["a", "bc"], ["abcd"]]
+    assert [d.input for d in details if isinstance(d, Embedding)] == [
+        ["abc"],
+        ["a", "bc"],
+        ["abcd"],
+    ]
 
 
 def test_a_class_made_later_is_recorded_and_both_are_put_back(rec: Recorded) -> None:

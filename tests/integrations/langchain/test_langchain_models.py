@@ -71,7 +71,10 @@ def test_one_call_is_one_span_with_the_facts_of_both_layers(
     assert detail.usage is not None
     assert (detail.usage.input, detail.usage.output) == (21, 8)
     assert (detail.usage.cached, detail.usage.reasoning) == (5, 3)
-    assert (detail.response_id, detail.response_model) == (exchange.answer.id, exchange.answer.model)
+    assert (detail.response_id, detail.response_model) == (
+        exchange.answer.id,
+        exchange.answer.model,
+    )
     assert (detail.temperature, detail.max_tokens, detail.http_status) == (0.5, 50, 200)
     assert detail.finish == ("stop",)
     assert detail.output[0].parts == (Text(text="Hello there you."),)
@@ -102,9 +105,7 @@ def test_without_the_sdk_recorded_langchain_knows_enough(
 
 
 @pytest.mark.field("B2", "a stream whose usage nobody asked for has none", by="langchain")
-def test_a_stream_without_usage_has_none(
-    rec: Recorded, provider: FakeProvider, chat: Any
-) -> None:
+def test_a_stream_without_usage_has_none(rec: Recorded, provider: FakeProvider, chat: Any) -> None:
     provider.script([Chat(text="Hello.", usage=Tokens(9, 3))])
     list(chat(stream_usage=False).stream("Say hello."))
     assert call(rec.one(kind="llm")).usage is None
@@ -225,9 +226,7 @@ def test_a_model_that_asks_another_is_one_call(rec: Recorded) -> None:
 
 @pytest.mark.field("D2", "a stream that is left early is one span, ended at once", by="langchain")
 @pytest.mark.parametrize("how", ["close", "collect", "acollect", "aclose"])
-def test_a_stream_left_early(
-    rec: Recorded, provider: FakeProvider, chat: Any, how: str
-) -> None:
+def test_a_stream_left_early(rec: Recorded, provider: FakeProvider, chat: Any, how: str) -> None:
     provider.script([Hang(30, after_chunks=3, answer=TOLD)])
 
     async def areading() -> None:
@@ -368,7 +367,9 @@ def test_values_and_types_are_the_same(
     assert run() == bare
 
 
-@pytest.mark.field("H5", "nothing of a call is held, and the record does not change", by="langchain")
+@pytest.mark.field(
+    "H5", "nothing of a call is held, and the record does not change", by="langchain"
+)
 def test_a_message_changed_afterwards_does_not_change_the_record(
     rec: Recorded, provider: FakeProvider, chat: Any
 ) -> None:

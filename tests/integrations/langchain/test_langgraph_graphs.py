@@ -3,6 +3,7 @@
 import asyncio
 import operator
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import openai
@@ -15,8 +16,10 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
 import spanloom
+from spanloom.backends.memory import MemoryBackend
 from spanloom.testing import Chat, FakeProvider, Tokens
 from spanloom.types import Agent, Handoff, Session, Span, StateTransition, Task
+from spanloom_integrations.langchain import pauses
 
 from .conftest import Recorded
 
@@ -306,9 +309,7 @@ def transfer_to_trouble() -> str:
 
 def call_tool(which: Any, **args: Any) -> Callable[[Any], Any]:
     def tools(_state: Any) -> Any:
-        found = which.invoke(
-            {"type": "tool_call", "name": which.name, "args": args, "id": "c-1"}
-        )
+        found = which.invoke({"type": "tool_call", "name": which.name, "args": args, "id": "c-1"})
         return found if isinstance(found, Command) else {"seen": [str(found)]}
 
     return tools
@@ -435,3 +436,38 @@ def test_parallel_tools(rec: Recorded, run: Callable[..., Any]) -> None:
         assert span.detail.output == str(span.detail.input["a"] + 1)  # type: ignore[union-attr]
         assert span.detail.call_id == f"c-{span.detail.input['a']}"  # type: ignore[union-attr]
     rec.nothing_open()
+
+
+def test_a_resume_in_another_process_is_linked_through_the_local_record(
+    start: Callable[..., Recorded], tmp_path: Path
+) -> None:
+    """What is known within the process is forgotten here, as if this were a new one."""
+    built = graph("ask", ask=ask, compiled={"checkpointer": MemorySaver()})
+    config = {"configurable": {"thread_id": "t-7"}}
+    backend = MemoryBackend()
+    spanloom.init(
+        backends=["local", backend], dir=str(tmp_path / "record"), signals=False,
+        integrations=["langchain"],
+    )  # fmt: skip
+    rec = Recorded(backend)
+    built.invoke({"seen": []}, config)
+    paused = rec.one(name="ask")
+    pauses._paused.clear()
+    rec.clear()
+    built.invoke(Command(resume="yes"), config)
+    root = rec.one(kind="workflow")
+    assert [(k.trace_id, k.span_id, k.reason) for k in root.links] == [
+        (paused.trace_id, paused.span_id, "resume")
+    ]
+
+
+def test_without_a_local_record_only_the_session_joins_them(rec: Recorded) -> None:
+    built = graph("ask", ask=ask, compiled={"checkpointer": MemorySaver()})
+    config = {"configurable": {"thread_id": "t-8"}}
+    built.invoke({"seen": []}, config)
+    pauses._paused.clear()
+    rec.clear()
+    built.invoke(Command(resume="yes"), config)
+    root = rec.one(kind="workflow")
+    assert root.links == ()
+    assert root.session == Session(id="t-8", source="framework")

@@ -79,9 +79,7 @@ def test_an_agent_with_parallel_tools(
 
 @ways
 @pytest.mark.field("F1", "a swarm's handoff", by="langchain")
-def test_a_swarm(
-    rec: Recorded, provider: FakeProvider, chat: Any, run: Callable[..., Any]
-) -> None:
+def test_a_swarm(rec: Recorded, provider: FakeProvider, chat: Any, run: Callable[..., Any]) -> None:
     provider.script([asks(ToolCall("transfer_to_bob", id="h-1")), SAID])
     alice = create_agent(chat(), [create_handoff_tool(agent_name="Bob")], name="Alice")
     bob = create_agent(chat(), [create_handoff_tool(agent_name="Alice")], name="Bob")
@@ -128,9 +126,7 @@ def test_a_supervisor(
 
 
 @pytest.mark.field("F2", "a tool that waits for a person", by="langchain")
-def test_a_tool_that_is_interrupted(
-    rec: Recorded, provider: FakeProvider, chat: Any
-) -> None:
+def test_a_tool_that_is_interrupted(rec: Recorded, provider: FakeProvider, chat: Any) -> None:
     @tool
     def pay(amount: int) -> str:
         """Pay after somebody agreed."""
@@ -155,9 +151,7 @@ def test_a_tool_that_is_interrupted(
     assert (done.call_id, done.output) == ("c-1", "yes: 5")
 
 
-def test_an_agent_as_a_tool(
-    rec: Recorded, provider: FakeProvider, chat: Any
-) -> None:
+def test_an_agent_as_a_tool(rec: Recorded, provider: FakeProvider, chat: Any) -> None:
     provider.script([asks(ToolCall("help_me", {"question": "Why?"}, id="c-1")), SAID, SAID])
     helper = create_agent(chat(), [add], name="helper")
 
