@@ -123,7 +123,7 @@ def _detail(active: Active, faults: list[str]) -> tuple[AnyDetail, dict[str, Any
                 log.exception("extractor of %s failed", active.integration)
             else:
                 log.warning(
-                    "extractor of %s failed: %s", active.integration, type(exc).__qualname__
+                    "spanloom: extractor of %s failed: %s", active.integration, type(exc).__qualname__
                 )
             faults.append(f"extract: {type(exc).__qualname__}")
     # after the extractor, which may add some

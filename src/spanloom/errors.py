@@ -15,7 +15,7 @@ def strict() -> bool:
 class Retry(Exception):
     """A backend asks for the same batch again, after ``after_s`` seconds where it said so."""
 
-    def __init__(self, reason: str, *, after_s: float | None = None) -> None:
+    def __init__(self, reason: str = "busy", *, after_s: float | None = None) -> None:
         super().__init__(reason)
         self.after_s = after_s
 
@@ -78,6 +78,8 @@ def mistake(message: str) -> None:
 
     ``message`` names the key, the value and the fix.
     """
+    if not message.startswith("spanloom"):  # it stands among the program's own lines
+        message = f"spanloom: {message}"
     if strict():
         raise SpanloomError(message)
     if message not in _said and len(_said) < 1000:

@@ -229,7 +229,7 @@ class Lane:
         """One log line for each new trouble; the counters tell how often."""
         if reason != self._last_error:
             self._last_error = reason
-            log.warning("backend %s: %s", self.name, reason[:500])
+            log.warning("spanloom backend %s: %s", self.name, reason[:500])
 
     # -- on any thread ---------------------------------------------------------------------------
 
@@ -272,7 +272,7 @@ class Lane:
         if lost:
             self._drop("closed", lost)
             log.warning(
-                "backend %s: %d spans were not delivered in time and are lost", self.name, lost
+                "spanloom backend %s: %d spans were not delivered in time and are lost", self.name, lost
             )
 
     @property

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 from .errors import guard
 from .pipeline import Pipeline
@@ -63,18 +63,21 @@ def deliver() -> None:
             pipeline.close(_timeout_s)
 
 
-_at_exit_hooks: list[Callable[[], None]] = []
+Hook: TypeAlias = "Callable[[BaseException | None], None]"
+"""Told what ends the process, where it is not the end of the program."""
+
+_at_exit_hooks: list[Hook] = []
 
 
-def before_exit(hook: Callable[[], None]) -> None:
+def before_exit(hook: Hook) -> None:
     """Run ``hook`` when the process ends, before the last delivery."""
     _at_exit_hooks.append(hook)
 
 
-def _at_exit() -> None:
+def _at_exit(why: BaseException | None = None) -> None:
     for hook in _at_exit_hooks:
         with guard:
-            hook()
+            hook(why)
     _at_exit_hooks.clear()
     deliver()
 
@@ -124,7 +127,7 @@ def _exit_like(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         if pipeline is not None:
             with guard:
                 if name == "_exit":
-                    _at_exit()
+                    _at_exit(SystemExit(args[0] if args else kwargs.get("status")))
                 elif pipeline.undelivered():  # a failing exec comes back, and recording goes on
                     pipeline.flush(_timeout_s, with_open=True)
         return original(*args, **kwargs)
@@ -156,11 +159,20 @@ def _install_signals() -> None:
         _handlers[number] = _on_signal
 
 
+class Signalled(KeyboardInterrupt):
+    """A signal ends the process, as ^C would."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+
+
 def _on_signal(number: int, _frame: FrameType | None) -> None:
     # On a thread of its own: the signal may have come while this one holds a lock that the delivery
     # wants, and then nothing but the time limit ends the wait.
     with guard:
-        delivery = threading.Thread(target=_at_exit, name="spanloom-exit", daemon=True)
+        delivery = threading.Thread(
+            target=_at_exit, args=(Signalled(number),), name="spanloom-exit", daemon=True
+        )
         delivery.start()
         delivery.join(_timeout_s + 0.5)
     signal.signal(number, signal.SIG_DFL)

@@ -242,7 +242,7 @@ def score(
     Args:
         name: of the score, such as ``relevance``.
         value: a number, a truth, a category or a text.
-        span: the span or its id (16 hex digits); default: the current span.
+        span: the span or its id (16 hex digits); default: the current span, else the session.
         trace: the trace of that span, or its id (32 hex digits).
         session: the id of a session.
         comment: why.
@@ -258,7 +258,10 @@ def score(
         target = span if isinstance(span, Active) else None
         if span is None and trace is None and session is None:
             target = current()
-            if target is None:
+            around = recorder.ambient().session
+            if target is None and around is not None:
+                session = around.id
+            elif target is None:
                 mistake(
                     f"score {name!r} has no target: no span is open; give span, trace or session."
                 )

@@ -211,7 +211,7 @@ def _wake(point: EntryPoint, _module: object) -> None:
             try:
                 integration = point.load()
             except Exception as exc:
-                log.warning("integration %s cannot be loaded: %r", point.name, exc)
+                log.warning("spanloom: integration %s cannot be loaded: %r", point.name, exc)
                 return
             apply(integration)
 

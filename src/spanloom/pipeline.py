@@ -222,7 +222,7 @@ class Pipeline:
             if not self._stopped.wait(max(0.0, deadline - time.monotonic())):
                 left = sum(1 for item in list(self._queue) if isinstance(item, Active))
                 if left:
-                    log.warning("%d spans were not handled in time and are lost", left)
+                    log.warning("spanloom: %d spans were not handled in time and are lost", left)
         for lane in self.lanes:  # all begin to close at once; the slowest sets the time
             lane.begin_close(deadline)
         for lane in self.lanes:
@@ -349,7 +349,7 @@ class Pipeline:
                 try:
                     lane.put(batch)
                 except Exception as exc:  # no thread can be started: the lane tries again
-                    log.warning("backend %s: %r", lane.name, exc)
+                    log.warning("spanloom backend %s: %r", lane.name, exc)
 
     def _pending(self, closing: bool) -> list[tuple[Span, int]]:
         """Spans open for longer than a flush interval, once each."""
@@ -389,7 +389,7 @@ class Pipeline:
                     made = self._processors() if callable(self._processors) else self._processors
                     self._chain = tuple(made)
                 except Exception as exc:  # nothing can be checked, so nothing but skeletons leaves
-                    log.warning("processors cannot be set up: %r; all content is withheld", exc)
+                    log.warning("spanloom: processors cannot be set up: %r; all content is withheld", exc)
                     self._chain = (_unchecked,)
         return self._chain
 
@@ -398,7 +398,7 @@ class Pipeline:
             span: Span | None = build.span(active, self.resource, pending=pending)
         except BaseException as exc:
             log.warning(
-                "a span of %s could not be built: %s at %s; its content is withheld",
+                "spanloom: a span of %s could not be built: %s at %s; its content is withheld",
                 active.integration, type(exc).__qualname__, place(exc.__traceback__),
             )  # fmt: skip
             return build.skeleton(active, self.resource, f"build failed: {type(exc).__qualname__}")
@@ -409,7 +409,7 @@ class Pipeline:
                 # A processor that fails as a whole has checked nothing: what is left of the span
                 # is its skeleton, so that its children have a parent.
                 log.warning(
-                    "processor %s failed: %s; the span's content is withheld",
+                    "spanloom: processor %s failed: %s; the span's content is withheld",
                     getattr(process, "__name__", type(process).__name__), type(exc).__name__,
                 )  # fmt: skip
                 span = build.skeleton(

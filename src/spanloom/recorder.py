@@ -232,7 +232,7 @@ class Within(Frame):
     a stream, the frame must not hold: ``inside`` tells where the reader is.
     """
 
-    def __init__(self, active: "Active", inside: Callable[[], bool]) -> None:
+    def __init__(self, active: "Active", inside: Callable[[], object]) -> None:
         self.span = active
         self.inside = inside
         self.ambient = active.ambient

@@ -72,7 +72,7 @@ class Runs:
         *,
         facts: Any = None,
         session: Session | None = None,
-        inside: Callable[[], bool] | None = None,
+        inside: Callable[[], object] | None = None,
         beside: Active | None = None,
     ) -> Run | None:
         """Start ``active`` as the span of run ``id``, below the run ``over`` where that is known.

@@ -61,4 +61,10 @@ def _end_at_exit(root: Active) -> None:
         before(kind, error, tb)
 
     sys.excepthook = noted
-    lifecycle.before_exit(root.end)
+    lifecycle.before_exit(lambda why: _end(root, why))
+
+
+def _end(root: Active, why: BaseException | None) -> None:
+    if isinstance(why, lifecycle.Signalled):
+        root.ended_by = str(why)
+    root.end(None, why)

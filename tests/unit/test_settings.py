@@ -280,6 +280,8 @@ class TestValues:
         settings = read(tmp_path, **{key: value})
         if key == "dir":
             assert settings.dir == str(tmp_path / DEFAULTS.dir)
+        elif key == "content":  # who set it wanted something else: nothing is kept
+            assert settings.content == "none"
         else:
             assert getattr(settings, key) == getattr(DEFAULTS, key)
         (message,) = lenient()
@@ -372,7 +374,7 @@ class TestMistakes:
         assert message == (
             "spanloom: the variable SPANLOOM_CONTENT sets content to 'redact', which is not allowed "
             '(did you mean \'redacted\'?). Allowed: "full" | "redacted" | "hash" | "none". '
-            "Correct it there; until then the default 'redacted' is used."
+            "Correct it there; until then 'none' is used."
         )
 
     def test_value_in_a_file_names_its_table(self, tmp_path: Path) -> None:
@@ -451,7 +453,9 @@ class TestMistakes:
         write(tmp_path / "spanloom.toml", 'release = "unnamed"')
         assert read(tmp_path, {"SPANLOOM_CONFIG": "other.toml"}).release is None
         assert f"{tmp_path}/other.toml: No such file" in lenient()[0]
-        assert read(tmp_path, config=tmp_path).config is None
+        settings = read(tmp_path, config=tmp_path)
+        assert settings.config is None
+        assert settings.content == "none"  # the file might have said so
 
     def test_pyproject_without_our_table(self, tmp_path: Path) -> None:
         path = write(tmp_path / "pyproject.toml", "[project]\n")

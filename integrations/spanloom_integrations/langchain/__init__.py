@@ -2,7 +2,8 @@
 
 One handler hears of every run in every thread and context, through the list of configure hooks that
 ``CallbackManager.configure`` walks; no code and no object of the user's is changed. What has no
-callbacks is patched: embeddings, and the managers of LangGraph's lifecycle events.
+callbacks is patched: embeddings, and the managers of LangGraph's lifecycle events; and one method
+whose fault would cost the program's own handlers an event because of ours.
 
 Checked with langchain-core 0.3.30 and 1.7.2, langgraph 0.2.76 and 1.2.22.
 """
@@ -10,7 +11,7 @@ Checked with langchain-core 0.3.30 and 1.7.2, langgraph 0.2.76 and 1.2.22.
 from spanloom.sdk import Hook, Integration
 
 from .embeddings import attach as attach_embeddings
-from .hooks import attach, attach_lifecycle
+from .hooks import attach, attach_completions, attach_lifecycle
 
 INTEGRATION = Integration(
     name="langchain",
@@ -20,6 +21,7 @@ INTEGRATION = Integration(
     rows=(
         # not langchain_core itself: its tracers import langsmith, which the first run does anyway
         Hook(module="langchain_core.tracers.context", add=attach),
+        Hook(module="langchain_core.callbacks.manager", add=attach_completions),
         Hook(module="langgraph.pregel.main", add=attach_lifecycle),
         Hook(module="langchain_core.embeddings.embeddings", add=attach_embeddings),
     ),

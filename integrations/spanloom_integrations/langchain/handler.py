@@ -282,7 +282,7 @@ class Recorder:
             self._tried_again(over, about.get("tags"))
         batch = about.get("batch_size") or 1
         beside = self._beside(batch, over)
-        run = self._start(run_id, parent_run_id, active, facts, None, beside)
+        run = self._start(run_id, parent_run_id, active, facts, asked.unread.__len__, beside)
         if run is not None and batch > 1:
             together = beside.together if beside is not None else None
             active.together = together if together is not None else []
@@ -338,7 +338,7 @@ class Recorder:
         asked: models.Asked = active.request
         if asked.marks is None:
             asked.marks = models.Marks()
-            active.detach()  # the items are the consumer's, and so is what it does between them
+            asked.unread.clear()  # from here on, what happens between the items is the consumer's
         if content:
             asked.marks.see()
 
@@ -503,7 +503,7 @@ class Recorder:
         parent_run_id: Any,
         active: Active,
         facts: Facts,
-        inside: Callable[[], bool] | None,
+        inside: Callable[[], object] | None,
         beside: Active | None = None,
     ) -> Run | None:
         session = None

@@ -40,6 +40,43 @@ def attach() -> Callable[[], None]:
     return detach
 
 
+def attach_completions() -> Callable[[], None]:
+    """Deliver what LangChain drops because we are there.
+
+    With one inline handler among them, ``AsyncCallbackManager.on_llm_start`` leaves the others out.
+    """
+    module = sys.modules["langchain_core.callbacks.manager"]
+    owner = module.AsyncCallbackManager
+    original = owner.__dict__.get("on_llm_start")
+    names = getattr(getattr(original, "__code__", None), "co_varnames", ())
+    if original is None or not {"inline_handlers", "non_inline_handlers"} <= set(names):
+        return lambda: None  # another version, without that fault
+
+    @functools.wraps(original)
+    async def on_llm_start(
+        self: Any, serialized: Any, prompts: list[str], run_id: Any = None, **kwargs: Any
+    ) -> Any:
+        managers = await original(self, serialized, prompts, run_id, **kwargs)
+        inline = [h for h in self.handlers if h.run_inline]
+        if len(inline) == 1 and inline[0] is _slot.handler and len(self.handlers) > 1:
+            others = [h for h in self.handlers if not h.run_inline]
+            for prompt, made in zip(prompts, managers, strict=False):
+                await module.ahandle_event(
+                    others, "on_llm_start", "ignore_llm", serialized, [prompt],
+                    run_id=made.run_id, parent_run_id=self.parent_run_id, tags=self.tags,
+                    metadata=self.metadata, **kwargs,
+                )  # fmt: skip
+        return managers
+
+    owner.on_llm_start = on_llm_start
+
+    def undo() -> None:
+        if owner.__dict__.get("on_llm_start") is on_llm_start:
+            owner.on_llm_start = original
+
+    return undo
+
+
 _MANAGERS = (
     "get_sync_graph_callback_manager_for_config",
     "get_async_graph_callback_manager_for_config",

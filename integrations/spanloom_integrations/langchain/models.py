@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from spanloom.sdk import Active
 from spanloom.types import (
@@ -46,6 +46,8 @@ class Asked(Struct, kw_only=True):
     messages: list[Kept] = []
     prompt: str | None = None
     marks: Marks | None = None
+    unread: list[None] = field(default_factory=lambda: [None])
+    """Empty once the first chunk has come. Not ``marks``: contexts leak, and would hold the request."""
     partial: Any = None
     """What had come of a stream that failed or was left."""
     fallback_from: str | None = None

@@ -254,7 +254,7 @@ class LocalBackend:
             return span
         if not self._said_blob:
             self._said_blob = True
-            log.warning("backend local: %s", faults[0])
+            log.warning("spanloom backend local: %s", faults[0])
         return structs.replace(span, faults=(*span.faults, *faults))
 
     def _store(self, blob: Blob) -> None:

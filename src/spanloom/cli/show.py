@@ -270,7 +270,7 @@ class _TreePage(Page):
             words.append(f"{used} tokens" + (f" ({of_it})" if of_it else ""))
         if totals.cost_usd is not None:
             words.append(money(totals.cost_usd))
-        if totals.unpriced_calls:
+        if totals.unpriced_calls and totals.cost_usd is not None:
             words.append(f"{plural(totals.unpriced_calls, 'call')} without a known price")
         if summary.errors:
             words.append(plural(summary.errors, "error"))

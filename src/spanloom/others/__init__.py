@@ -7,7 +7,7 @@ tool's spans go its own way and ours stay single; a backend that gets both shows
 
 import builtins
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -162,14 +162,14 @@ def _wrappers_on(name: str, live: patches.Live) -> Iterator[Found]:
     """Foreign wrappers on our targets, on the same method of subclasses, and where others wrap."""
     for row in live.integration.rows:
         if not isinstance(row, patches.Hook):
-            applied = live.applied.get(row.target) if live.on else None
-            yield from _foreign(row.target, applied.ours if applied else None)
+            ours = [a.ours for name, a in live.applied.items() if name.startswith(row.target)]
+            yield from _foreign(row.target, ours if live.on else [])
     for target in _POINTS.get(name, ()):
         yield from _foreign(target)
 
 
-def _foreign(target: str, ours: Any = None) -> Iterator[Found]:
-    """Layers that are neither the library's nor ours. ``ours``: what a call should pass through."""
+def _foreign(target: str, ours: Sequence[Any] = ()) -> Iterator[Found]:
+    """Layers that are neither the library's nor ours. ``ours``: what a call should pass one of."""
     module, _, path = target.partition(":")
     owner: Any = sys.modules.get(module)
     *parents, attribute = path.split(".")
@@ -188,7 +188,7 @@ def _foreign(target: str, ours: Any = None) -> Iterator[Found]:
             where = (
                 f"{place.__module__}.{place.__qualname__}" if isinstance(place, type) else module
             )
-            past = ours is not None and not any(layer is ours for layer in _layers(thing))
+            past = bool(ours) and not any(layer is own for layer in _layers(thing) for own in ours)
             yield _found(maker, f"{where}.{attribute}", past=past)
 
 

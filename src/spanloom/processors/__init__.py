@@ -18,7 +18,7 @@ from spanloom.processors.normalise import Normaliser
 from spanloom.processors.redact import WITHHELD, Redactor, suspects, without_found
 from spanloom.processors.rules import RULES, Rule, RuleSet
 from spanloom.processors.survey import Survey
-from spanloom.types import DETAILS, Error, Redaction, Resource, Span
+from spanloom.types import DETAILS, Error, Redaction, Resource, Session, Span
 
 __all__ = [
     "KEPT",
@@ -90,13 +90,19 @@ class Chain:
             texts = (*survey.texts, *span.truncated, *span.faults)
             rules = suspects(texts, self._rules)
             if rules:
-                span = Redactor(rules)(span)
+                span = self._apart(Redactor(rules)(span), span.session)
             if span.blobs:
                 span = without_found(span, self._rules)
         resource = self._resource(span.resource)
         if resource != span.resource:
             span = replace(span, resource=resource)
         return self._limited(span, survey.longest)
+
+    def _apart(self, span: Span, before: Session | None) -> Span:
+        """Two sessions named after two people stay two: a keyed hash where the id itself was taken out."""
+        if before is None or span.session is None or span.session.id == before.id:
+            return span
+        return replace(span, session=replace(span.session, id=self.hasher(before.id)))
 
     def _survey(self, span: Span, *, media: bool) -> Survey:
         settings = self._settings

@@ -55,7 +55,7 @@ def load(directory: Path) -> bytes:
         return _read(path) or _make(path)
     except OSError as exc:
         log.warning(
-            "cannot keep the key of hashed ids in %s (%s): ids of this process will not match those "
+            "spanloom cannot keep the key of hashed ids in %s (%s): ids of this process will not match those "
             "of others; set SPANLOOM_HASH_KEY, or SPANLOOM_DIR to a writable directory",
             path, type(exc).__name__,
         )  # fmt: skip

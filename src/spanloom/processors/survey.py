@@ -82,7 +82,8 @@ class Survey:
     def __init__(self, span: Span, *, max_depth: int, max_bytes: int, media: bool = True) -> None:
         self.texts: list[str] = []
         self._depth = max_depth
-        self._nodes = MAX_NODES
+        # what was normalised is within its bounds, and its notes of that are a few more values
+        self._nodes = MAX_NODES if media else 2 * MAX_NODES
         self._media = media
         self._struct(span)
         lengths = [*map(len, self.texts)]

@@ -16,6 +16,7 @@ class File(NamedTuple):
     prefix: str
     """Of our tables: empty in a file of our own."""
     values: Mapping[str, Any]
+    usable: bool = True
 
     @property
     def source(self) -> str:
@@ -101,6 +102,7 @@ def _broken(path: str, data: bytes, said: str) -> tuple[str, str]:
 def _unusable(place: str, reason: str) -> File | None:
     mistake(
         f"spanloom: cannot use the configuration file {place}: {reason}. Correct it, or name another "
-        "one with SPANLOOM_CONFIG; until then no file is used."
+        "one with SPANLOOM_CONFIG; until then no file is used, and no content is kept."
     )
-    return None
+    # whether it said so is not known, and what is kept cannot be taken back
+    return File(place, "", {"content": "none"}, usable=False)

@@ -84,11 +84,11 @@ def load(
     in_file = file is not None and "dir" in found and found["dir"].source == file.source
     start = os.path.dirname(file.path) if file is not None and in_file else base
     values["dir"] = os.path.normpath(os.path.join(start, os.path.expanduser(directory)))
-    if file is not None:
+    if file is not None and file.usable:
         found["config"] = named or _Found("the search upwards", file.path)
     return Settings(
         **values,
-        config=None if file is None else file.path,
+        config=None if file is None or not file.usable else file.path,
         sources={key: item.source for key, item in found.items()},
     )
 
@@ -96,6 +96,8 @@ def load(
 def _value(key: str, found: _Found) -> Any:
     """What was found, read and checked; else the default, once the user has been told."""
     info, default = KEYS[key], getattr(DEFAULTS, key)
+    if key == "content":  # whoever set it wanted something else than our default: keep nothing
+        default = "none"
     try:
         return info.reader.read(found.value)
     except (ValueError, TypeError) as exc:
@@ -106,7 +108,7 @@ def _value(key: str, found: _Found) -> Any:
     mistake(
         f"spanloom: {found.source} sets {key} to {shown}, which is not allowed"
         f"{reason and f' ({reason})'}. Allowed: {info.reader.allowed}. Correct it there; until then "
-        f"the default {default!r} is used."
+        f"{'the default ' if default == getattr(DEFAULTS, key) else ''}{default!r} is used."
     )
     return default
 

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
-from langchain_core.callbacks import BaseCallbackHandler, dispatch_custom_event
+from langchain_core.callbacks import (
+    AsyncCallbackHandler,
+    BaseCallbackHandler,
+    dispatch_custom_event,
+)
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.globals import set_llm_cache
@@ -65,7 +69,7 @@ def test_batch_gives_a_root_for_each_input(rec: Recorded) -> None:
 
 
 def test_a_parser_that_fails(rec: Recorded) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         JsonOutputParser().invoke("no json {")
     span = rec.one()
     assert span.status == "error"
@@ -334,6 +338,31 @@ def test_the_users_own_handlers_hear_the_same(start: Callable[..., Recorded]) ->
     bare = heard()
     start()
     assert heard() == bare == ["start step", "tool", "end"]
+
+
+async def test_the_users_handlers_hear_of_completions_too(start: Callable[..., Recorded]) -> None:
+    """LangChain leaves them out beside a handler that runs inline."""
+    from langchain_core.language_models.fake import FakeListLLM
+
+    async def heard() -> list[str]:
+        said: list[str] = []
+
+        class Own(AsyncCallbackHandler):
+            async def on_llm_start(self, _: Any, prompts: list[str], **__: Any) -> None:
+                said.append(f"start {prompts}")
+
+            async def on_llm_end(self, *_: Any, **__: Any) -> None:
+                said.append("end")
+
+        model = FakeListLLM(responses=["a", "b"])
+        await model.agenerate(["x", "y"], callbacks=[Own()])
+        return said
+
+    bare = await heard()
+    rec = start()
+    assert await heard() == bare
+    assert sorted(bare) == ["end", "end", "start ['x']", "start ['y']"]
+    assert len(rec.spans(kind="llm")) == 2
 
 
 class Odd:

@@ -294,7 +294,7 @@ def test_an_error_passes_unchanged(
     def failing() -> BaseException:
         provider.clear()
         provider.script([Error(429)])
-        with pytest.raises(Exception) as caught:  # noqa: PT011
+        with pytest.raises(Exception) as caught:
             way(chat())
         return caught.value
 
