@@ -3,6 +3,7 @@
 A test holds that the pages in the repository are what this writes.
 """
 
+import argparse
 import inspect
 import os
 import re
@@ -34,7 +35,10 @@ def _api() -> str:
     lines = [
         "# Python\n",
         NOTE,
-        "Everything here is an attribute of `spanloom`. Wrong use is one warning, never an error.\n",
+        (
+            "Everything here is an attribute of `spanloom`. Wrong values are one warning, never an "
+            "error;\na wrong signature is Python's own `TypeError`.\n"
+        ),
     ]
     for name in sorted(spanloom.__all__):
         lines += _entry(f"spanloom.{name}", getattr(spanloom, name), "##")
@@ -98,6 +102,7 @@ def _cli() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for place, text in pages().items():
         (HERE / place).write_text(text, encoding="utf-8")
         print(f"wrote docs/{place}")

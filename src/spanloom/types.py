@@ -206,7 +206,7 @@ class ModelCall(Detail, frozen=True, kw_only=True, omit_defaults=True):
 class LLMCall(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="llm"):
     """One call of a generating model: chat, completion, image, speech, transcription."""
 
-    kind = "llm"
+    kind: ClassVar[Kind] = "llm"
 
     input: tuple[Message, ...] = ()
     output: tuple[Message, ...] = ()
@@ -244,7 +244,7 @@ class LLMCall(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="llm
 
 
 class Embedding(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="embedding"):
-    kind = "embedding"
+    kind: ClassVar[Kind] = "embedding"
 
     input: Value = None
     count: int | None = None
@@ -254,7 +254,7 @@ class Embedding(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="e
 
 
 class Rerank(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="rerank"):
-    kind = "rerank"
+    kind: ClassVar[Kind] = "rerank"
 
     query: Value = None
     candidates: int | None = None
@@ -266,7 +266,7 @@ class Rerank(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="rera
 class Task(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="task"):
     """A generic step."""
 
-    kind = "task"
+    kind: ClassVar[Kind] = "task"
 
     input: Value = None
     output: Value = None
@@ -275,14 +275,14 @@ class Task(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="task"):
 class Workflow(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="workflow"):
     """The work of a whole program or request."""
 
-    kind = "workflow"
+    kind: ClassVar[Kind] = "workflow"
 
     input: Value = None
     output: Value = None
 
 
 class Agent(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="agent"):
-    kind = "agent"
+    kind: ClassVar[Kind] = "agent"
 
     agent: str | None = None
     agent_id: str | None = None
@@ -295,7 +295,7 @@ class Agent(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="agent"):
 
 
 class Tool(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="tool"):
-    kind = "tool"
+    kind: ClassVar[Kind] = "tool"
 
     tool: str | None = None
     call_id: str | None = None
@@ -310,7 +310,7 @@ class Tool(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="tool"):
 class Handoff(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="handoff"):
     """Control passes from one agent to another. The receiving agent's span links to this one."""
 
-    kind = "handoff"
+    kind: ClassVar[Kind] = "handoff"
 
     source: str | None = None
     target: str | None = None
@@ -323,7 +323,7 @@ class Handoff(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="handof
 
 
 class Retrieval(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="retrieval"):
-    kind = "retrieval"
+    kind: ClassVar[Kind] = "retrieval"
 
     query: Value = None
     source: str | None = None
@@ -337,7 +337,7 @@ class Retrieval(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="retr
 class Memory(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="memory"):
     """Memory access that does I/O; in process it is the point event ``MemoryAccess``."""
 
-    kind = "memory"
+    kind: ClassVar[Kind] = "memory"
 
     operation: str | None = None
     store: str | None = None
@@ -351,7 +351,7 @@ class Memory(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="memory"
 class Guardrail(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="guardrail"):
     """A check of content. Moderation endpoints are guardrails."""
 
-    kind = "guardrail"
+    kind: ClassVar[Kind] = "guardrail"
 
     provider: str | None = None
     model: str | None = None
@@ -371,7 +371,7 @@ class Guardrail(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="guar
 class Evaluation(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="evaluation"):
     """A run of an evaluator; its scores are ``Score`` events of the same span."""
 
-    kind = "evaluation"
+    kind: ClassVar[Kind] = "evaluation"
 
     evaluator: str | None = None
     input: Value = None
@@ -379,7 +379,7 @@ class Evaluation(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="eva
 
 
 class Plan(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="plan"):
-    kind = "plan"
+    kind: ClassVar[Kind] = "plan"
 
     agent: str | None = None
     input: Value = None
@@ -390,7 +390,7 @@ class Plan(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="plan"):
 class McpCall(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="mcp"):
     """One request of the Model Context Protocol, on the client's or the server's side."""
 
-    kind = "mcp"
+    kind: ClassVar[Kind] = "mcp"
 
     method: str | None = None
     side: Literal["client", "server"] | None = None

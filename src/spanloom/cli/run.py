@@ -40,7 +40,7 @@ _PARENT = re.compile(
 def configure(parser: ArgumentParser) -> None:
     parser.usage = "%(prog)s [options] [--] COMMAND ...   (or: app.py ... | -m MODULE ...)"
     add = parser.add_argument
-    add("--backends", metavar="NAMES", help="where spans go: local,langfuse,otlp,...")
+    add("--backends", metavar="NAMES", help="where spans go: local,console,memory")
     add("--service", metavar="NAME", help="name of the program in the record")
     add("--content", choices=("full", "redacted", "hash", "none"), help="what becomes of prompts")
     add("--dir", metavar="DIR", help="directory of the local record")

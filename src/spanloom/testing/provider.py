@@ -6,7 +6,7 @@
         ...
         assert provider.exchanges[0].answer.text == "Hello"
 
-Also a program: ``python -m spanloom.testing.provider --port 0 --seed 7``.
+Also a program: ``python -m spanloom.testing.provider --port 0 --seed 7``; it serves until stdin closes.
 """
 
 from __future__ import annotations
@@ -361,7 +361,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until stdin closes or SIGTERM; the first line on stdout is the base URL."""
     parser = argparse.ArgumentParser(
         prog="python -m spanloom.testing.provider",
-        description="A fake model provider that speaks the OpenAI wire protocol.",
+        description="A fake model provider that speaks the OpenAI wire protocol. Its first line is its "
+        "base URL; it serves until stdin closes or SIGTERM. In the background: "
+        "sleep infinity | python -m spanloom.testing.provider &",
     )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--seed", type=int, help="what random answers are drawn from")
