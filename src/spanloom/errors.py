@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 from types import TracebackType
 
 log = logging.getLogger("spanloom")
@@ -69,6 +70,37 @@ def place(tb: TracebackType | None) -> str:
 
 
 guard = _Guard()
+
+_scrubber: Callable[[str], str] | None = None
+
+
+def use_scrubber(function: Callable[[str], str]) -> None:
+    """How ``scrub`` takes secrets out of a text: known once the processors are."""
+    global _scrubber
+    _scrubber = function
+
+
+def scrub(text: str) -> str:
+    """``text`` as it may be logged; nothing of it where that cannot be told."""
+    try:
+        return _scrubber(text) if _scrubber is not None else ""
+    except Exception:
+        return ""
+
+
+def describe(exc: BaseException) -> str:
+    """An exception as it may be logged: its message may quote the user's data."""
+    text = ""
+    if isinstance(exc, OSError) and exc.strerror:
+        text = exc.strerror
+    else:
+        try:
+            text = scrub(str(exc)[:2000])
+        except Exception:  # one whose __str__ raises
+            pass
+    name = type(exc).__qualname__
+    return f"{name}: {text[:500]}" if text else name
+
 
 _said: set[str] = set()
 

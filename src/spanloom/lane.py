@@ -9,9 +9,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from .errors import Refused, Retry, log
+from .errors import Refused, Retry, describe, log
 from .recorder import Scope
-from .types import Span
+from .types import DETAILS, Span
 
 
 @runtime_checkable
@@ -53,6 +53,8 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
 TRIES = 8
 BACKOFF_MAX_S = 10.0
 REMEMBERED = 65536
+SAY_S = 30.0
+"""One line for each class of trouble in this time; the counters tell how often."""
 
 
 class Lane:
@@ -74,7 +76,7 @@ class Lane:
         self._changed = threading.Condition()
         self._queue: deque[tuple[Span, int]] = deque()
         self._bytes = 0
-        self._sending = self._in_hand = 0
+        self._sending = self._in_hand = self._written_off = 0
         # spans of any kind, also those still open, that came into the queue and that left it
         self._taken = self._done = 0
         self._closing_at: float | None = None
@@ -84,38 +86,68 @@ class Lane:
         self.dropped: dict[str, int] = {}
         self._reported = BackendReport()
         self._last_error: str | None = None
+        self._said: dict[str, float] = {}
         # Parents end after their children: whoever kept a child must keep the parent too.
         self._parents_of_kept: dict[int, None] = {}
         self._dropped_ids: dict[int, None] = {}
+        self._shown: dict[int, None] = {}
 
     def forked(self) -> None:
         self.reset()
         self._forked = True
 
+    def start(self) -> None:
+        """Start the thread now: at the end of the process the interpreter refuses new ones."""
+        with self._changed:
+            if self._thread is None and not self.inline and not self._closed:
+                self._spawn()
+
+    def _spawn(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"spanloom-{self.name}", daemon=True)
+        thread.start()  # may fail; then the next batch tries again
+        self._thread = thread
+
+    @property
+    def own_thread(self) -> bool:
+        """Whether the caller runs on this lane's thread."""
+        return self._thread is threading.current_thread()
+
     # -- on the worker -------------------------------------------------------------------------
 
     def put(self, spans: Sequence[tuple[Span, int]]) -> None:
         """Take finished and pending spans with their sizes in bytes."""
+        if self._closed:
+            late = sum(1 for span, _ in spans if self._counted(span))
+            if late:
+                self._drop("closed", late)
+            return
         if self.inline:
             self._send([span for span, _ in spans if self._counted(span) or self.wants_pending])
             return
         with self._changed:
             for span, size in spans:
                 if span.status == "pending":
-                    if self.wants_pending and len(self._queue) < self._max_spans:
+                    if (
+                        self.wants_pending
+                        and len(self._queue) < self._max_spans
+                        and self._bytes + size <= self._max_bytes
+                    ):
                         self._queue.append((span, size))
                         self._bytes += size
-                elif self._fits(span, size):
-                    self.accepted += 1
-                    self._queue.append((span, size))
-                    self._bytes += size
+                        _remember(self._shown, span.span_id)
+                    continue
+                shown = self._shown.pop(span.span_id, self) is None
+                if not self._fits(span, size):
+                    if not shown:
+                        continue
+                    # It was shown as open: without an end it would stay so for ever.
+                    span, size = _bare(span), 512
+                self.accepted += 1
+                self._queue.append((span, size))
+                self._bytes += size
             self._taken = self._done + self._in_hand + len(self._queue)
-            if self._thread is None and self._queue and not self._closed:
-                thread = threading.Thread(
-                    target=self._run, name=f"spanloom-{self.name}", daemon=True
-                )
-                thread.start()  # may fail; then the next batch tries again
-                self._thread = thread
+            if self._thread is None and self._queue:
+                self._spawn()
             self._changed.notify_all()
 
     def _counted(self, span: Span) -> bool:
@@ -181,28 +213,40 @@ class Lane:
                     if (after_fork := getattr(self.backend, "after_fork", None)) is not None:
                         after_fork()
                 self.backend.export(spans)
-                self.sent += count
+                self._answered(count)
                 return
             except Retry as retry:
-                self._say(_text(retry))
+                self._say(retry)
                 self.retries += 1
                 wait = retry.after_s
                 if wait is None:
                     wait = min(BACKOFF_MAX_S, 0.25 * 2**attempt) * random.uniform(0.5, 1.0)
                 if self.inline or not self._pause(wait):
-                    self._drop("closed", count)
+                    self._answered(0, "closed", count)
                     return
             except Refused as refused:
-                lost = min(count, refused.spans)
-                self._say(_text(refused))
-                self._drop("refused", lost)
-                self.sent += count - lost
+                lost = max(0, min(count, refused.spans))
+                self._say(refused)
+                self._answered(count - lost, "refused", lost)
                 return
             except BaseException as exc:  # a third party's code: whatever it raises stays here
-                self._say(f"{type(exc).__qualname__}: {_text(exc)}")
-                self._drop("backend_error", count)
+                self._say(exc)
+                self._answered(0, "backend_error", count)
                 return
-        self._drop("retries", count)
+        self._answered(0, "retries", count)
+
+    def _answered(self, sent: int, reason: str = "", lost: int = 0) -> None:
+        """Count what became of the batch in hand, instead of what ``close`` thought when it left."""
+        with self._changed:
+            if self._written_off:
+                self.dropped["closed"] -= self._written_off
+                if not self.dropped["closed"]:
+                    del self.dropped["closed"]
+                self._written_off = 0
+            self._sending = 0
+            self.sent += sent
+            if lost or reason == "refused":
+                self._drop(reason, lost)
 
     def _pause(self, seconds: float) -> bool:
         """Wait before a retry; False when the lane is closing and the time is up."""
@@ -223,13 +267,14 @@ class Lane:
         try:
             self.backend.close()
         except BaseException as exc:
-            self._say(f"close: {type(exc).__qualname__}: {_text(exc)}")
+            self._say(exc, "close: ")
 
-    def _say(self, reason: str) -> None:
-        """One log line for each new trouble; the counters tell how often."""
-        if reason != self._last_error:
-            self._last_error = reason
-            log.warning("spanloom backend %s: %s", self.name, reason[:500])
+    def _say(self, exc: BaseException, where: str = "") -> None:
+        self._last_error = said = where + describe(exc)
+        kind, now = where + type(exc).__qualname__, time.monotonic()
+        if now - self._said.get(kind, -SAY_S) >= SAY_S and len(self._said) < 100:
+            self._said[kind] = now
+            log.warning("spanloom backend %s: %s", self.name, said)
 
     # -- on any thread ---------------------------------------------------------------------------
 
@@ -258,19 +303,25 @@ class Lane:
         if self._closed:
             return
         self.begin_close(deadline)
+        if self._thread is None:
+            # What a backend does when it closes may take any time, so it does it on a thread. Where
+            # none can be started any more, on this one: better late than lost.
+            try:
+                self._spawn()
+            except RuntimeError:
+                self._run()
         with self._changed:
-            thread = self._thread
-            if thread is not None:
-                while (left := deadline - time.monotonic()) > 0 and not self._closed:
-                    self._changed.wait(left)
-        if thread is None:
-            self._close_backend()
-            self._closed = True
-        with self._changed:
-            lost = sum(1 for span, _ in self._queue if span.status != "pending") + self._sending
+            while (left := deadline - time.monotonic()) > 0 and not self._closed:
+                self._changed.wait(left)
+            lost = sum(1 for span, _ in self._queue if span.status != "pending")
+            lost += self._sending - self._written_off
+            self._written_off = self._sending
             self._queue.clear()
+            self._bytes = 0
+            self._closed = True
+            if lost:
+                self._drop("closed", lost)
         if lost:
-            self._drop("closed", lost)
             log.warning(
                 "spanloom backend %s: %d spans were not delivered in time and are lost", self.name, lost
             )
@@ -307,11 +358,14 @@ class Lane:
         }  # fmt: skip
 
 
-def _text(exc: BaseException) -> str:
-    try:
-        return str(exc)
-    except Exception:
-        return "<unprintable>"
+def _bare(span: Span) -> Span:
+    """How a span ended, and nothing of what it held."""
+    return Span(
+        trace_id=span.trace_id, span_id=span.span_id, parent_id=span.parent_id, name=span.kind,
+        detail=DETAILS[span.kind](), integration=span.integration, start_ns=span.start_ns,
+        end_ns=span.end_ns, status=span.status, ended_by=span.ended_by, complete=span.complete,
+        resource=span.resource, faults=("dropped: lane_full",),
+    )  # fmt: skip
 
 
 def _remember(ids: dict[int, None], span_id: int) -> None:

@@ -21,7 +21,8 @@ A setting comes from the first of these that has it:
    only if they are the working directory itself.
 
 A wrong key or value is one warning that names the place, the value and the fix; the default is used and
-your program runs. With `SPANLOOM_STRICT=1` it raises `spanloom.errors.SpanloomError` instead.
+your program runs. `content` is the exception: a wrong value, or a file that cannot be read, means `none`,
+for what was kept by mistake cannot be taken back. With `SPANLOOM_STRICT=1` it raises `spanloom.errors.SpanloomError` instead.
 
 ```toml
 # spanloom.toml; in pyproject.toml the same keys stand under [tool.spanloom]

@@ -1,7 +1,8 @@
 """Where values come from: the arguments of ``init()``, the environment, one configuration file.
 
 The first source that has a key wins. What is wrong is said once, with its place and the fix, and
-the default is used: a typing error must not stop the program that we only watch.
+the default is used: a typing error must not stop the program that we only watch. Of ``content`` the
+cautious value is used instead.
 """
 
 import os
