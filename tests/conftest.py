@@ -57,6 +57,7 @@ def clean_spanloom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield
     if api := sys.modules.get("spanloom.api"):
         api.shutdown()
+        api._last = None
     if errors := sys.modules.get("spanloom.errors"):
         errors._said.clear()
         errors.guard.faults = 0

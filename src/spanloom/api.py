@@ -14,6 +14,8 @@ from .pipeline import Pipeline, Report
 from .settings import Settings
 
 _pipeline: Pipeline | None = None
+_last: Pipeline | None = None
+"""Whose counters ``stats`` tells after ``shutdown``."""
 
 
 def init(
@@ -58,8 +60,8 @@ def init(
             settings=found,
             resource=plugins.resource(found),
         )
+        pipeline.start()  # where this fails, what recorded before goes on
         before, _pipeline = _pipeline, pipeline
-        pipeline.start()
         _recorder.use_sink(pipeline)
         if before is not None:
             before.hand_over(pipeline)
@@ -86,13 +88,14 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "fatal": 50}
 
 def shutdown(timeout: float = 2.0) -> None:
     """Undo every patch, deliver what is queued and stop, within ``timeout`` seconds."""
-    global _pipeline
+    global _last, _pipeline
     with guard:
         uninstrument()
         otel.disarm()
         pipeline, _pipeline = _pipeline, None
         _recorder.use_sink(None)
         if pipeline is not None:
+            _last = pipeline
             pipeline.close(timeout)
             pipeline.hand_over(None)
         lifecycle.unwatch()
@@ -108,18 +111,24 @@ def flush(timeout: float | None = None) -> Report:
         For each backend what was sent, spooled, dropped and is still pending since the last flush;
         ``.ok`` says that nothing was lost or left.
     """
-    if _pipeline is None:
+    pipeline = _pipeline
+    if pipeline is None:
         return Report()
     with guard:
-        return _pipeline.flush(timeout)
-    return Report()
+        return pipeline.flush(timeout)
+    return Report(answered=False)
 
 
 def stats() -> Mapping[str, Any]:
-    """Counters since ``init``: spans recorded, queued, open, dropped by reason, and by backend."""
-    if _pipeline is None:
+    """Counters since ``init``: spans recorded, queued, open, dropped by reason, and by backend.
+
+    After ``shutdown`` those of what it stopped.
+    """
+    pipeline = _pipeline or _last
+    if pipeline is None:
         return {}
-    return {**_pipeline.stats(), "faults": guard.faults}
+    found = pipeline.stats()
+    return {**found, "faults": guard.faults + sum(pipeline.faults.values())}
 
 
 def instrument(name: str, /, client: object = None) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from .errors import guard, log, mistake, strict
-from .recorder import Active, Failure
+from .recorder import EVENTS_KEPT, Active, Failure
 from .types import (
     DETAILS,
     AnyDetail,
+    AnyEvent,
     Attempt,
     Error,
     ErrorType,
@@ -40,7 +41,7 @@ def span(active: Active, resource: Resource, *, pending: bool = False) -> Span:
         layers += active.inner
         detail, error = _with_inner(active, detail, error, faults, attributes)
     # copied at once, since the application may add one to a span that is pending
-    events = [event for layer in layers for event in list(layer.events or ())]
+    events = [event for layer in layers for event in _events(layer, faults)]
     events.sort(key=lambda event: event.time_ns)
     links = [link for layer in layers for link in layer.links or ()]
     ambient = active.ambient
@@ -75,6 +76,18 @@ def span(active: Active, resource: Resource, *, pending: bool = False) -> Span:
         resource=resource,
         faults=tuple(faults),
     )
+
+
+def _events(active: Active, faults: list[str]) -> list[AnyEvent]:
+    """A copy of the first and the last; how many are missing is said among the faults."""
+    events = list(active.events or ())
+    missing = active.events_left_out
+    if missing and len(events) > 2 * EVENTS_KEPT:
+        missing += len(events) - 2 * EVENTS_KEPT
+        del events[EVENTS_KEPT:-EVENTS_KEPT]
+    if missing:
+        faults.append(f"events: {missing} between the first and the last are left out")
+    return events
 
 
 def skeleton(active: Active, resource: Resource, fault: str) -> Span:
@@ -123,7 +136,9 @@ def _detail(active: Active, faults: list[str]) -> tuple[AnyDetail, dict[str, Any
                 log.exception("extractor of %s failed", active.integration)
             else:
                 log.warning(
-                    "spanloom: extractor of %s failed: %s", active.integration, type(exc).__qualname__
+                    "spanloom: extractor of %s failed: %s",
+                    active.integration,
+                    type(exc).__qualname__,
                 )
             faults.append(f"extract: {type(exc).__qualname__}")
     # after the extractor, which may add some
@@ -182,18 +197,19 @@ def _messages(value: Any, key: str) -> Any:
     if key not in ("input", "output"):
         return value
     if isinstance(value, str):
-        value = [{"role": "user" if key == "input" else "assistant", "content": value}]
+        value = [{"content": value}]
     if isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list | tuple):
         return value
-    return [_message(m) for m in value]
+    role = "user" if key == "input" else "assistant"
+    return [_message(m, role) for m in value]
 
 
-def _message(raw: Any) -> Any:
+def _message(raw: Any, default: str) -> Any:
     if not isinstance(raw, Mapping) or "parts" in raw:
         return raw
-    role = raw.get("role", "user")
+    role = raw.get("role", default)
     role = {"developer": "system", "function": "tool", "model": "assistant", "human": "user",
             "ai": "assistant"}.get(role, role)  # fmt: skip
     content = raw.get("content")
@@ -345,7 +361,9 @@ def outcome(active: Active) -> tuple[Status, Error | None, str | None]:
     names = failure.classes
     if CONTROL_FLOW.intersection(names):
         return "ok", None, names[0]
-    if CANCELLED.intersection(names):
+    if CANCELLED.intersection(names) or (
+        failure.inside and all(CANCELLED.intersection(one) for one in failure.inside)
+    ):
         return "cancelled", None, names[0]
     if "SystemExit" in names:
         if failure.message in ("", "0", "None"):
@@ -365,8 +383,15 @@ def _error(failure: Failure, kind: ErrorType) -> Error:
         message=failure.message,
         class_name=prefix + failure.classes[0],
         code=str(code) if code is not None else None,
-        stack=tuple(f"{file}:{line} in {name}" for file, line, name in failure.stack),
+        stack=_stack(failure),
     )
+
+
+def _stack(failure: Failure) -> tuple[str, ...]:
+    lines = [f"{file}:{line} in {name}" for file, line, name in failure.stack]
+    if failure.left_out:
+        lines.insert(len(lines) - 32, f"... {failure.left_out} more")
+    return tuple(lines)
 
 
 BY_CLASS: Mapping[str, ErrorType] = {
@@ -393,8 +418,18 @@ def _judged(active: Active, failure: Failure) -> ErrorType:
 
 
 def classify(failure: Failure) -> ErrorType:
-    """The closed error type of an exception that no integration knows better."""
-    for name in failure.classes:
+    """The closed error type of an exception that no integration knows better.
+
+    A group of exceptions that are all of one type is of that type.
+    """
+    if failure.inside:
+        kinds = {_by_class(classes) for classes in failure.inside}
+        return kinds.pop() if len(kinds) == 1 else "other"
+    return _by_class(failure.classes)
+
+
+def _by_class(classes: tuple[str, ...]) -> ErrorType:
+    for name in classes:
         if name in BY_CLASS:
             return BY_CLASS[name]
         if name.endswith(("Timeout", "TimeoutError", "TimeoutException")):

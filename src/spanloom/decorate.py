@@ -2,16 +2,20 @@
 
 import functools
 import inspect
+import sys
+import types
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from .errors import guard, mistake
-from .recorder import Active, raw_context, set_raw_context
+from .recorder import Active, current, raw_context, set_raw_context
 from .types import DETAILS, AnyDetail, Document, Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_ITEMS = 10_000
+MAX_BYTES = 256 * 1024
+"""Of what a generator yielded."""
 _TYPED = ("llm", "embedding", "rerank", "handoff")
 ENTRY_METHODS = (
     "__call__", "run", "arun", "invoke", "ainvoke", "execute", "aexecute", "stream", "astream",
@@ -22,28 +26,40 @@ class SpanMaker(Active):
     """What ``spanloom.span(...)`` returns: a context manager for one span, or a decorator."""
 
     def __call__(self, target: F, /) -> F:
-        recorded: F = decorated(target, self.kind, self.name or None, self.attributes or {})
-        return recorded
+        try:
+            recorded: F = decorated(target, self.kind, self.name or None, self.attributes or {})
+            return recorded
+        except Exception as exc:  # the target may be anything
+            guard.fault(exc)
+        return target
 
 
 def maker(kind: Kind, name: str, attributes: dict[str, Any]) -> SpanMaker:
     return SpanMaker(name, kind, attributes or None)
 
 
-def decorated(target: Any, kind: Kind, name: str | None, attributes: dict[str, Any]) -> Any:
+def decorated(
+    target: Any, kind: Kind, name: str | None, attributes: dict[str, Any], owner: Any = None
+) -> Any:
     """``target`` with a span of ``kind`` around each of its calls."""
     if isinstance(target, staticmethod | classmethod):
-        return type(target)(decorated(target.__func__, kind, name, attributes))
+        return type(target)(decorated(target.__func__, kind, name, attributes, owner))
     if inspect.isclass(target):
         return _class(target, kind, name, attributes)
     if not callable(target):
         mistake(
-            f"@{kind}: cannot record {target!r}, which is not callable; put the decorator on a "
+            f"@{kind}: cannot record {shown(target)}, which is not callable; put the decorator on a "
             "function, a method or a class."
         )
         return target
+    if not isinstance(target, _ROUTINES) and type(target).__name__ not in _CYTHON:
+        mistake(
+            f"@{kind}: a {type(target).__qualname__} is not recorded, for a function in its place "
+            "would not be one; put the decorator on the function inside it, or use `with`."
+        )
+        return target
     label = str(name or getattr(target, "__name__", None) or type(target).__name__)
-    make = _Recipe(target, kind, label, attributes).begin
+    make = _Recipe(target, kind, label, attributes, owner).begin
     if inspect.isasyncgenfunction(target):
         return _async_generator(target, make)
     if inspect.isgeneratorfunction(target):
@@ -53,22 +69,55 @@ def decorated(target: Any, kind: Kind, name: str | None, attributes: dict[str, A
     return _function(target, make)
 
 
-class _Recipe:
-    """How the span of one decorated function begins and what its detail is made of."""
+_ROUTINES = (
+    types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.MethodDescriptorType,
+    types.WrapperDescriptorType, types.MethodWrapperType, types.ClassMethodDescriptorType,
+)  # fmt: skip
+_CYTHON = ("cython_function_or_method", "fused_cython_function")
 
-    def __init__(self, target: Any, kind: Kind, name: str, attributes: dict[str, Any]) -> None:
+
+def shown(value: object) -> str:
+    """Its ``repr``, for a message, where it has one."""
+    try:
+        return repr(value)[:200]
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
+class _Recipe:
+    """How the span of one decorated function begins and what its detail is made of.
+
+    ``owner``: the class that was decorated, whose entry methods may call each other.
+    """
+
+    def __init__(
+        self, target: Any, kind: Kind, name: str, attributes: dict[str, Any], owner: Any = None
+    ) -> None:
         self.target, self.kind, self.name, self.attributes = target, kind, name, attributes
+        self.owner = owner
         self._names: tuple[tuple[str, ...], bool] | None = None
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Active | None:
         try:
+            if self.owner is not None and self._is_part(args):
+                return None
             active = Active(self.name, self.kind, dict(self.attributes) or None)
             active.extract = self.extract
             active.input = ([_copied(a) for a in args], {k: _copied(v) for k, v in kwargs.items()})
+            active.weight += _weight(active.input[0]) + _weight(active.input[1])
             return active if active.start() else None
         except Exception as exc:
             guard.fault(exc)
             return None
+
+    def _is_part(self, args: tuple[Any, ...]) -> bool:
+        """Whether another entry method of the same object called this one: the same work."""
+        around = current()
+        recipe = getattr(around.extract, "__self__", None) if around is not None else None
+        if not isinstance(recipe, _Recipe) or recipe is self or recipe.owner is not self.owner:
+            return False
+        given = around.input[0] if around is not None and around.input else ()
+        return bool(args and given and given[0] is args[0])
 
     def extract(self, active: Active) -> AnyDetail:
         """On the worker: arguments by name as input, the returned value as output."""
@@ -124,6 +173,22 @@ class _Recipe:
         if len(args) > len(names):
             values["args"] = args[len(names) :]
         return {**values, **kwargs}
+
+
+def _weight(value: Any) -> int:
+    """Bytes of text in it, roughly, one level down."""
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return len(value)
+    if kind is dict:
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        return 0
+    total = 0
+    for item in value:
+        if type(item) is str or type(item) is bytes:
+            total += len(item)
+    return total
 
 
 def _copied(value: Any) -> Any:
@@ -182,6 +247,8 @@ Begin = Callable[[tuple[Any, ...], dict[str, Any]], "Active | None"]
 
 def _end(active: Active, result: Any = None, error: BaseException | None = None) -> None:
     try:
+        if not active.closed:
+            active.weight += _weight(active.response if result is None else result)
         active.end(result, error)
     except Exception as exc:
         guard.fault(exc)
@@ -236,19 +303,41 @@ def _coroutine(target: Any, begin: Begin) -> Any:
 
 
 class _Yielded:
-    """What a generator yielded, bounded: texts are joined, other values listed."""
+    """What a generator yielded, bounded: texts are joined, other values listed.
+
+    Of what is too much the beginning is kept, and a last text says how much is missing.
+    """
 
     def __init__(self) -> None:
         self.items: list[Any] = []
+        self.left_out = 0
+        self._room = MAX_BYTES
+        self._texts = True
 
     def add(self, item: Any) -> None:
-        if len(self.items) < MAX_ITEMS:
-            self.items.append(item)
+        if self._texts and type(item) is not str:
+            self._texts = False
+        if self._room <= 0 or len(self.items) >= MAX_ITEMS:
+            self.left_out += 1
+            return
+        try:
+            size = len(item) if type(item) is str else max(_weight(item), sys.getsizeof(item, 64))
+        except Exception:  # its own ``__sizeof__``
+            size = 64
+        if size > self._room:
+            self._room = 0
+            self.left_out += 1
+            if type(item) is str and self._texts:
+                self.items.append(item[: MAX_BYTES // 4])
+            return
+        self._room -= size
+        self.items.append(item)
 
     def value(self) -> Any:
-        if self.items and all(isinstance(i, str) for i in self.items):
-            return "".join(self.items)
-        return self.items
+        missing = [f"… [{self.left_out} more items were not kept]"] if self.left_out else []
+        if self.items and self._texts:
+            return "".join([*self.items, *missing])
+        return [*self.items, *missing]
 
 
 class _Turns:
@@ -360,10 +449,17 @@ def _class(target: Any, kind: Kind, name: str | None, attributes: dict[str, Any]
     for method in ENTRY_METHODS:
         if callable(vars(target).get(method)):
             found = True
-            setattr(
-                target, method,
-                decorated(vars(target)[method], kind, name or target.__name__, attributes),
-            )  # fmt: skip
+            recorded = decorated(
+                vars(target)[method], kind, name or target.__name__, attributes, target
+            )
+            try:
+                setattr(target, method, recorded)
+            except Exception:  # its metaclass refuses
+                mistake(
+                    f"@{kind} on class {target.__name__}: it does not let its methods be replaced; "
+                    "put the decorator on the method that does the work."
+                )
+                return target
     if not found:
         mistake(
             f"@{kind} on class {target.__name__}: none of {', '.join(ENTRY_METHODS)} is defined "

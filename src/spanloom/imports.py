@@ -19,6 +19,8 @@ from .errors import guard
 Then: TypeAlias = Callable[[ModuleType], object]
 
 _waiting: dict[str, list[Then]] = {}
+_half: set[str] = set()
+"""Of those, the modules that somebody was importing already: no ear can be put on them."""
 _busy = threading.local()
 
 
@@ -31,9 +33,24 @@ def after_import(name: str, then: Then) -> None:
         with guard:
             then(module)
         return
+    if module is not None:
+        _half.add(name)
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     _waiting.setdefault(name, []).append(then)
+
+
+def recheck() -> None:
+    """Call back for modules whose import had begun before anyone asked, and is over now."""
+    for name in tuple(_half):
+        module = sys.modules.get(name)
+        if module is None:  # it failed: the next one will be heard
+            _half.discard(name)
+        elif not getattr(getattr(module, "__spec__", None), "_initializing", False):
+            _half.discard(name)
+            for then in _waiting.pop(name, ()):
+                with guard:
+                    then(module)
 
 
 class _Finder(MetaPathFinder):
@@ -42,6 +59,8 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if _half:
+            recheck()
         if fullname not in _waiting:
             return None
         names: set[str] = _busy.__dict__.setdefault("names", set())

@@ -107,6 +107,16 @@ class Lane:
         thread.start()  # may fail; then the next batch tries again
         self._thread = thread
 
+    def adopt(self) -> None:
+        """An inline backend is closed where it was called: on the worker, which does so last."""
+        if self.inline and self._thread is None:
+            self._thread = threading.current_thread()
+
+    def finish(self) -> None:
+        if self.inline and not self._closed and self.own_thread:
+            self.begin_close(0.0)
+            self._run()
+
     @property
     def own_thread(self) -> bool:
         """Whether the caller runs on this lane's thread."""
@@ -116,15 +126,14 @@ class Lane:
 
     def put(self, spans: Sequence[tuple[Span, int]]) -> None:
         """Take finished and pending spans with their sizes in bytes."""
-        if self._closed:
-            late = sum(1 for span, _ in spans if self._counted(span))
-            if late:
-                self._drop("closed", late)
-            return
-        if self.inline:
+        if self.inline and not self._closed:
             self._send([span for span, _ in spans if self._counted(span) or self.wants_pending])
             return
         with self._changed:
+            if self._closed:
+                if late := sum(self._counted(span) for span, _ in spans):
+                    self._drop("closed", late)
+                return
             for span, size in spans:
                 if span.status == "pending":
                     if (
@@ -245,7 +254,7 @@ class Lane:
                 self._written_off = 0
             self._sending = 0
             self.sent += sent
-            if lost or reason == "refused":
+            if lost:
                 self._drop(reason, lost)
 
     def _pause(self, seconds: float) -> bool:
@@ -323,7 +332,9 @@ class Lane:
                 self._drop("closed", lost)
         if lost:
             log.warning(
-                "spanloom backend %s: %d spans were not delivered in time and are lost", self.name, lost
+                "spanloom backend %s: %d spans were not delivered in time and are lost",
+                self.name,
+                lost,
             )
 
     @property

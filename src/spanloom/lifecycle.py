@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -169,11 +170,23 @@ class Signalled(KeyboardInterrupt):
 def _on_signal(number: int, _frame: FrameType | None) -> None:
     # On a thread of its own: the signal may have come while this one holds a lock that the delivery
     # wants, and then nothing but the time limit ends the wait.
+    survives = os.getpid() == 1  # the first process of a container: no default action ends it
     with guard:
         delivery = threading.Thread(
-            target=_at_exit, args=(Signalled(number),), name="spanloom-exit", daemon=True
+            target=_show if survives else partial(_at_exit, Signalled(number)),
+            name="spanloom-exit",
+            daemon=True,
         )
         delivery.start()
         delivery.join(_timeout_s + 0.5)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
+    signal.signal(number, _on_signal)  # still there
+
+
+def _show() -> None:
+    """Deliver everything, also what is open, and go on."""
+    pipeline = _pipeline
+    if pipeline is not None:
+        with guard:
+            pipeline.flush(_timeout_s, with_open=True)

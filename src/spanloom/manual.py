@@ -10,10 +10,10 @@ from typing import Any, Literal, TypeVar, overload
 import msgspec
 
 from . import propagation, recorder
-from .decorate import SpanMaker, decorated, maker
+from .decorate import SpanMaker, decorated, maker, shown
 from .errors import guard, mistake
-from .recorder import Active, Frame, Remote, Scope, current
-from .types import DETAILS, Custom, Kind, Link, Score, Session
+from .recorder import Active, Remote, Scope, current
+from .types import DETAILS, Custom, Kind, Score, Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,13 +24,18 @@ def span(name: str, /, *, kind: Kind = "task", **attributes: Any) -> SpanMaker:
     Attributes that are fields of the kind (``spanloom.types``) are typed facts, such as ``model`` of
     an ``llm`` span or ``input`` and ``output`` of a ``task``; all others are the program's own.
     """
-    if type(name) is not str and (wrapped := _bare(name, kind, attributes)) is not None:
-        return wrapped  # type: ignore[no-any-return]
-    if kind != "task" and kind not in _KINDS:
-        mistake(
-            f"span: kind {kind!r} is not known; known: {', '.join(DETAILS)}. It is recorded as a task."
-        )
+    try:
+        if type(name) is not str and (wrapped := _bare(name, kind, attributes)) is not None:
+            return wrapped  # type: ignore[no-any-return]
+        if kind != "task" and kind not in _KINDS:
+            given, kind = kind, "task"
+            mistake(
+                f"span: kind {shown(given)} is not known; known: {', '.join(DETAILS)}. "
+                "It is recorded as a task."
+            )
+    except Exception as exc:  # the values may be anything
         kind = "task"
+        guard.fault(exc)
     made = _new(SpanMaker)  # as ``SpanMaker(...)`` does, without the call: this is the hottest line
     made.name, made.kind, made.attributes = name, kind, attributes or None
     return made
@@ -66,11 +71,15 @@ class _KindMaker:
     def __call__(self, target: str | None = None, /, **attributes: Any) -> SpanMaker: ...
 
     def __call__(self, target: Any = None, /, **attributes: Any) -> Any:
-        if target is None:
-            target = attributes.pop("name", None)
-        if target is None or isinstance(target, str):
-            return maker(self._kind, target or "", attributes)
-        return decorated(target, self._kind, None, attributes)
+        try:
+            if target is None:
+                target = attributes.pop("name", None)
+            if target is None or isinstance(target, str):
+                return maker(self._kind, target or "", attributes)
+            return decorated(target, self._kind, None, attributes)
+        except Exception as exc:
+            guard.fault(exc)
+        return target if callable(target) else maker(self._kind, "", attributes)
 
 
 workflow = _KindMaker("workflow")
@@ -95,9 +104,13 @@ def llm_call(name: str | None = None, /, **fields: Any) -> SpanMaker:
     be a text or a list of ``{"role": ..., "content": ...}``. An instrumented SDK's call inside it is
     the same call, and becomes no span of its own.
     """
-    if (wrapped := _bare(name, "llm", fields)) is not None:
-        return wrapped  # type: ignore[no-any-return]
-    label = name or ("chat " + str(fields["model"]) if fields.get("model") else "chat")
+    label = "chat"
+    try:
+        if (wrapped := _bare(name, "llm", fields)) is not None:
+            return wrapped  # type: ignore[no-any-return]
+        label = name or ("chat " + str(fields["model"]) if fields.get("model") else "chat")
+    except Exception as exc:  # the values may be anything
+        guard.fault(exc)
     return maker("llm", label, fields)
 
 
@@ -217,12 +230,7 @@ def handoff(
         if not active.start():
             return
         if outcome == "accepted":
-            root = active.local_root()
-            if root.handoffs is None:
-                root.handoffs = {}
-            root.handoffs[str(target)] = Link(
-                trace_id=active.trace_id, span_id=active.span_id, reason="handoff"
-            )
+            active.give(str(target))
         active.end()
 
 
@@ -287,8 +295,11 @@ def score(
         carrier.fields = {"evaluator": str(name)}
         if session is not None:
             carrier.session = Session(id=str(session))
-        parent = _carrier_parent(target, given)
+        judged_one = target or (trace if isinstance(trace, Active) else None)
+        parent = _carrier_parent(judged_one, given)
         if carrier.start(parent):
+            if parent is not None and not parent.span_id:
+                carrier.parent = None  # of that trace, and below none of its spans
             carrier.add_event(given)
             if given.target_span_id and given.target_trace_id:
                 carrier.add_link(
@@ -324,15 +335,18 @@ def _hex(target: Active | str | None, what: Literal["span", "trace"]) -> str | N
     return text
 
 
-def _carrier_parent(target: Active | None, given: Score) -> Frame | None:
-    """The scored span is the carrier's parent, so that a late score lies in the scored trace."""
-    trace_id = target.trace_hex if target is not None else given.target_trace_id
-    if trace_id is None:
+def _carrier_parent(judged: Active | None, given: Score) -> Remote | None:
+    """The scored span is the carrier's parent, so that a late score lies in the scored trace.
+
+    With the trace alone a parent without an id. The scored span's session holds.
+    """
+    trace_id = judged.trace_hex if judged is not None else given.target_trace_id
+    if trace_id is None or not int(trace_id, 16):
         return None
-    span_id = given.target_span_id
-    if span_id is None:
-        return None
-    return Remote(int(trace_id, 16), int(span_id, 16))
+    around = recorder.ambient()
+    if judged is not None and (own := judged.ambient.session or judged.session) is not None:
+        around = msgspec.structs.replace(around, session=own)
+    return Remote(int(trace_id, 16), int(given.target_span_id or "0", 16), around)
 
 
 def inject(headers: MutableMapping[str, str], /) -> MutableMapping[str, str]:
@@ -351,15 +365,26 @@ class extract:
     def __init__(self, headers: Any, /) -> None:
         self._headers = headers
         self._carried: recorder.carried | None = None
+        self._entered = False
 
     def __enter__(self) -> None:
         with guard:
+            if self._entered:
+                recorder.again(
+                    self,
+                    "extract(...) is entered a second time and says nothing there; call the function "
+                    "again for each `with`.",
+                )
+                return
+            self._entered = True
             frame = propagation.frame_from(self._headers)
             if frame is not None:
                 self._carried = recorder.carried(frame)
                 self._carried.__enter__()
 
     def __exit__(self, *exc: object) -> None:
+        if recorder.left_again(self):
+            return
         if self._carried is not None:
             self._carried.__exit__(*exc)
             self._carried = None

@@ -1,5 +1,8 @@
 """ASGI and WSGI middleware: a request continues its caller's trace and is one workflow span.
 
+A span is named after its method, and after its route where the framework tells it by
+``scope["route"]``: a path may hold the user's data, and is an attribute alone.
+
 ``app = ASGIMiddleware(app)`` or ``app = WSGIMiddleware(app)``, whatever the framework. Health checks
 and scrapes are passed through unseen.
 """
@@ -23,7 +26,7 @@ def _begin(name: str, headers: Any, attributes: dict[str, Any]) -> tuple[Active,
     active = Active(name, "workflow", attributes)
     active.integration = "http"
     with guard:
-        active.start(propagation.frame_from(headers))
+        active.start(propagation.frame_from(headers, inside=recorder.foreign()))
     return active, before
 
 
@@ -46,10 +49,10 @@ class ASGIMiddleware:
         if scope.get("type") not in ("http", "websocket") or scope.get("path") in self.ignore:
             await self.app(scope, receive, send)
             return
-        method = scope.get("method") or "WEBSOCKET"
+        method = str(scope.get("method") or "WEBSOCKET")
         path = str(scope.get("path", ""))
         active, before = _begin(
-            f"{method} {path}",
+            method,
             scope.get("headers") or (),
             {"http.request.method": method, "url.path": path},
         )
@@ -63,11 +66,21 @@ class ASGIMiddleware:
         try:
             await self.app(scope, receive, sent)
         except BaseException as error:
+            _routed(active, scope)
             _end(active, error)
             raise
         finally:
+            _routed(active, scope)
             _end(active)
             recorder.set_raw_frame(before)
+
+
+def _routed(active: Active, scope: MutableMapping[str, Any]) -> None:
+    """Starlette and FastAPI write the route into the scope once they have found it."""
+    with guard:
+        route = getattr(scope.get("route"), "path", None)
+        if isinstance(route, str) and route and active.recording:
+            active.name = f"{scope.get('method') or 'WEBSOCKET'} {route}"
 
 
 def _end(active: Active, error: BaseException | None = None) -> None:
@@ -91,15 +104,13 @@ class WSGIMiddleware:
         path = str(environ.get("PATH_INFO", ""))
         if path in self.ignore:
             return self.app(environ, start_response)
-        method = environ.get("REQUEST_METHOD", "GET")
+        method = str(environ.get("REQUEST_METHOD", "GET"))
         headers = [
             (key[5:].replace("_", "-"), value)
             for key, value in environ.items()
             if key.startswith("HTTP_") and isinstance(value, str)
         ]
-        active, before = _begin(
-            f"{method} {path}", headers, {"http.request.method": method, "url.path": path}
-        )
+        active, before = _begin(method, headers, {"http.request.method": method, "url.path": path})
 
         def answered(status: str, *args: Any, **kwargs: Any) -> Any:
             with guard:

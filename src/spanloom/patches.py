@@ -19,7 +19,7 @@ from weakref import WeakSet
 from msgspec import Struct, field
 
 from . import build
-from .errors import guard, log, mistake
+from .errors import describe, guard, log, mistake
 from .imports import after_import
 from .recorder import Active, Extract, current
 from .types import ErrorType, Kind, Session
@@ -168,21 +168,22 @@ def enable(names: Iterable[str] | None, *, more: bool = False) -> None:
     """
     global _wanted
     points = available()
-    if names is None or (more and _wanted is None):
+    asked = None if names is None else set(names)
+    if asked is None or (more and _wanted is None):
         _wanted = None
     else:
         known = _known(points)
-        for name in (wanted := set(names)) - known:
+        for name in asked - known:
             mistake(
                 f"integrations: {name!r} is not installed; known: {', '.join(sorted(known))}. "
                 "Correct the name or install the package that brings it."
             )
-        _wanted = wanted | _wanted if more and _wanted is not None else wanted
+        _wanted = asked | _wanted if more and _wanted is not None else asked
         for live in _live.values():
-            if not more and live.on and live.integration.name not in _names(wanted, points):
+            if not more and live.on and live.integration.name not in _names(asked, points):
                 _undo(live)
     for wake, point in points.items():
-        if names is not None and not {wake, _name(point)} & (_wanted or set()):
+        if asked is not None and not {wake, _name(point)} & asked:
             continue
         if wake not in _hooked:
             _hooked.add(wake)
@@ -211,17 +212,23 @@ def _wake(point: EntryPoint, _module: object) -> None:
             try:
                 integration = point.load()
             except Exception as exc:
-                log.warning("spanloom: integration %s cannot be loaded: %r", point.name, exc)
+                log.warning(
+                    "spanloom: integration %s cannot be loaded: %s", point.name, describe(exc)
+                )
                 return
             apply(integration)
 
 
-def apply(integration: Integration) -> Live:
-    """Patch what is imported of the integration's targets, and the rest when it is imported."""
+def apply(integration: Integration, only: "WeakSet[Any] | None" = None) -> Live:
+    """Patch what is imported of the integration's targets, and the rest when it is imported.
+
+    ``only``: for these clients; None: for all, also where it was for some before.
+    """
     live = _live.get(integration.name)
     if live is None:
         live = _live[integration.name] = Live(integration=integration)
         build.CONTROL_FLOW.update(integration.control_flow)
+    live.only = only
     live.on = True
     for row in integration.rows:
         if not live.on:  # an earlier row did not fit this version
@@ -399,7 +406,6 @@ def only(name: str, client: Any) -> None:
         return
     for point in available().values():
         if name in (point.name, _name(point)):
-            live = apply(point.load())
             break
     else:
         mistake(
@@ -407,9 +413,20 @@ def only(name: str, client: Any) -> None:
             f"{', '.join(sorted(_name(p) for p in available().values()))}."
         )
         return
-    if live.only is None:
-        live.only = WeakSet()
-    live.only.add(client)
+    integration: Integration = point.load()
+    live = _live.get(integration.name)
+    if live is not None and live.on and live.only is None:
+        return
+    clients: WeakSet[Any] = live.only if live is not None and live.only is not None else WeakSet()
+    try:
+        clients.add(client)
+    except TypeError:
+        mistake(
+            f"instrument: client of type {type(client).__name__} cannot be told from others: it is "
+            f"not hashable or takes no weak references. Use spanloom.instrument({name!r}) for all."
+        )
+        return
+    apply(integration, clients)  # they are known before the first call can come
 
 
 def state() -> Mapping[str, Live]:

@@ -5,12 +5,12 @@ import time
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
-from . import build
-from .errors import log, place
+from . import build, imports
+from .errors import describe, log, mistake, place
 from .lane import Backend, BackendReport, Lane
 from .recorder import Active, Scope
 from .settings import Settings
@@ -28,11 +28,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What ``flush`` can vouch for: for each backend, since the flush before."""
 
     backends: Mapping[str, BackendReport] = {}
+    answered: bool = True
+    """False: it could not be found out in time what became of the spans."""
 
     @property
     def ok(self) -> bool:
         """Nothing was dropped and nothing is still on the way."""
-        return not any(b.dropped or b.pending for b in self.backends.values())
+        return self.answered and not any(b.dropped or b.pending for b in self.backends.values())
 
     @property
     def sent(self) -> int:
@@ -88,6 +90,13 @@ class Pipeline:
             )
             for backend in backends
         ]
+        names: set[str] = set()
+        for lane in self.lanes:  # each is counted by its name
+            name, number = lane.name, 1
+            while lane.name in names:
+                number += 1
+                lane.name = f"{name}-{number}"
+            names.add(lane.name)
         self._max_spans, self._max_bytes = settings.queue_spans, settings.queue_bytes
         self._half = settings.queue_spans // 2
         # An open span is shown at half the interval, looked for at each quarter, so that by the
@@ -103,6 +112,8 @@ class Pipeline:
         self._starts: deque[Active] = deque(maxlen=self._max_spans)
         self.started: Callable[[Active], None] = self._starts.append
         self._open: list[weakref.ref[Active]] = []
+        # Shown as open, then refused: their end is told all the same.
+        self._unended: deque[Active] = deque(maxlen=self._max_spans)
         self._bytes_in = self._bytes_out = 0
         self._alarm = threading.Lock()
         self._alarm.acquire()
@@ -113,11 +124,22 @@ class Pipeline:
         self.recorded = 0
         self.dropped: defaultdict[str, int] = defaultdict(int)
         self._dropped_reported = 0
+        self.faults: dict[str, int] = {}
 
     def start(self) -> None:
-        """Start the worker. Called by ``init``, and in a forked child by its first span."""
-        self._thread = threading.Thread(target=self._run, name="spanloom-worker", daemon=True)
-        self._thread.start()
+        """Start the worker. Called by ``init``, and in a forked child by its first span.
+
+        The lanes' threads too: Python 3.12 starts none any more once the program has ended, which is
+        when a short one delivers its first spans.
+        """
+        thread = threading.Thread(target=self._run, name="spanloom-worker", daemon=True)
+        thread.start()
+        self._thread = thread
+        for lane in self.lanes:
+            try:
+                lane.start()
+            except RuntimeError:  # the lane tries again
+                pass
 
     # -- on the application's thread ---------------------------------------------------------------
 
@@ -131,6 +153,9 @@ class Pipeline:
         ):
             # Never the parent of a span that may be kept: a leaf, or a trace that never began to be.
             self._drop("trace_refused" if active.dropped else "queue_full")
+            if active.pended:
+                active.request = active.response = active.input = active.tap = None
+                self._unended.append(active)
             active.dropped = True
             active.inner = None  # they name it too, and only the cyclic collector would free both
             return
@@ -148,7 +173,7 @@ class Pipeline:
     def _put_first(self, active: Active) -> None:
         """``put`` in a forked child until its first span: only then is a worker worth its thread."""
         self._revive()
-        self.put(active)
+        Pipeline.put(self, active)
 
     def _started_first(self, active: Active) -> None:
         """Also a span that has only begun needs the worker, which shows that it is open."""
@@ -158,7 +183,10 @@ class Pipeline:
     def _revive(self) -> None:
         self.started = self._starts.append
         if self.__dict__.pop("put", None) is not None:  # one thread of several
-            self.start()
+            try:
+                self.start()
+            except RuntimeError as exc:  # no more threads: then the end of the process delivers
+                log.warning("spanloom: the worker cannot be started: %s", exc)
 
     def _drop(self, reason: str) -> None:
         self.dropped[reason] += 1  # without a call in between: threads may drop at once
@@ -180,8 +208,13 @@ class Pipeline:
             self.settings.flush_timeout_s if timeout is None else timeout
         )
         late: dict[str, int] = {}
+        if self._thread is threading.current_thread() or any(
+            lane.own_thread for lane in self.lanes
+        ):  # a backend or a processor asks: it would wait for itself
+            return Report(answered=False)
         marker = _Marker(with_open)
-        if self._thread is not None and not self._stopped.is_set():
+        running = self._thread is not None and not self._stopped.is_set()
+        if running:
             self._queue.append(marker)
             self._wake()
             if marker.passed.wait(max(0.0, deadline - time.monotonic())):
@@ -198,7 +231,8 @@ class Pipeline:
             backends={
                 lane.name: lane.report(late.get(lane.name, lane.pending + upstream), since)
                 for lane in self.lanes
-            }
+            },
+            answered=marker.passed.is_set() if running else not upstream,
         )
 
     def undelivered(self) -> bool:
@@ -212,26 +246,51 @@ class Pipeline:
         deadline = time.monotonic() + timeout
         thread = self._thread
         if thread is None:
-            if "put" in self.__dict__ or self._stopped.is_set():  # a child that recorded nothing
-                return
-            self._drain()
-            self._stopped.set()
+            if self._stopped.is_set() or not (self._queue or self._starts):
+                if "put" in self.__dict__:  # a child that recorded nothing
+                    return
+            else:
+                with Scope(suppressed=True):
+                    self._safely_drain(closing=True)
+            self._end()
         else:
             self._stopping = True
             self._wake()
             if not self._stopped.wait(max(0.0, deadline - time.monotonic())):
-                left = sum(1 for item in list(self._queue) if isinstance(item, Active))
-                if left:
+                self.__dict__.setdefault("put", self._put_late)
+                if left := self._forget("not_handled"):
                     log.warning("spanloom: %d spans were not handled in time and are lost", left)
         for lane in self.lanes:  # all begin to close at once; the slowest sets the time
             lane.begin_close(deadline)
         for lane in self.lanes:
             lane.close(deadline)
+        self._forget("after_shutdown")  # threads that had looked at ``put`` before it was late
+
+    def _end(self) -> None:
+        """From now on spans come too late, and are counted as that."""
+        self.__dict__.setdefault("put", self._put_late)
+        self._forget("after_shutdown")
+        self._stopped.set()
+
+    def _forget(self, reason: str) -> int:
+        """Count what is queued as lost; nobody waits for it any longer."""
+        left = 0
+        while True:
+            try:
+                item = self._queue.popleft()
+            except IndexError:
+                return left
+            if isinstance(item, _Marker):
+                item.passed.set()
+            else:
+                left += 1
+                self._drop(reason)
 
     def hand_over(self, successor: "Pipeline | None") -> None:
         """From now on what ends goes to ``successor``; without one it is not recorded."""
         if successor is None:
             self.__dict__["put"] = self._put_late
+            self._forget("after_shutdown")
             return
         self.__dict__["put"] = successor.put
         open_spans = [ref() for ref in self._open]
@@ -274,6 +333,7 @@ class Pipeline:
             "queued": len(self._queue),
             "open": sum(1 for ref in self._open if (a := ref()) is not None and not a.closed),
             "dropped": dict(self.dropped),
+            "worker_faults": dict(self.faults),
             "backends": {lane.name: lane.stats() for lane in self.lanes},
         }
 
@@ -285,26 +345,53 @@ class Pipeline:
                 while not self._stopping:
                     self._alarm.acquire(timeout=self._tick_s)
                     if not self._stopping:
+                        imports.recheck()
                         self.processors()  # before a span waits for them: a kill may come any time
                     self._safely_drain()
                 self._safely_drain(closing=True)
         finally:
-            self._stopped.set()
+            for lane in self.lanes:
+                lane.adopt()
+            self._end()
+            for lane in self.lanes:
+                lane.finish()
 
     def _safely_drain(self, closing: bool = False) -> None:
         """The worker outlives any fault of its own: a dead worker would be silence."""
-        try:
-            self._drain(closing)
-        except BaseException as exc:
-            self._drop("worker_fault")
-            log.warning(
-                "spanloom worker: %s at %s", type(exc).__qualname__, place(exc.__traceback__)
-            )
+        while True:
+            before = len(self._queue)
+            try:
+                self._drain(closing)
+                return
+            except BaseException as exc:
+                self._drop("worker_fault")
+                if self._fault("worker", exc):
+                    log.warning(
+                        "spanloom worker: %s at %s",
+                        type(exc).__qualname__,
+                        place(exc.__traceback__),
+                    )
+            if not closing or len(self._queue) >= before:  # else what is left is tried once more
+                return
+
+    def _fault(self, where: str, exc: BaseException) -> bool:
+        """Count it. True: the first of its kind, which is worth a line."""
+        what = f"{where}: {type(exc).__qualname__}"
+        if what not in self.faults and len(self.faults) >= 100:
+            what = "others"
+        self.faults[what] = count = self.faults.get(what, 0) + 1
+        return count == 1
 
     def _drain(self, closing: bool = False) -> None:
         """Handle what is queued, then show what is open."""
-        queue = self._queue
         batch: list[tuple[Span, int]] = []
+        try:
+            self._take(batch, closing)
+        finally:  # also what was ready before a fault
+            self._deliver(batch)
+
+    def _take(self, batch: list[tuple[Span, int]], closing: bool) -> None:
+        queue = self._queue
         turn_ends = time.perf_counter() + TURN_S
         late = turn_ends + self._tick_s
         while True:
@@ -316,7 +403,6 @@ class Pipeline:
                 if item.with_open:
                     batch.extend(self._pending(True))
                 self._deliver(batch)
-                batch = []
                 item.passed.set()
                 continue
             self._bytes_out += item.weight
@@ -324,11 +410,11 @@ class Pipeline:
             if (span := self._process(item)) is not None:
                 batch.append((span, _size(item, span)))
             item.request = item.response = item.attributes = item.tap = item.inner = None
-            item.fields = item.input = item.watch = None
+            item.fields = item.input = item.watch = item.failure = None
+            item.events = item.links = item.together = None
             del item
             if len(batch) >= self.settings.batch_spans:
                 self._deliver(batch)
-                batch = []
             if (now := time.perf_counter()) > turn_ends:
                 # Give the interpreter to the application's threads: they would else wait for a
                 # whole switch interval, ten times as long. But a queue that fills is worse.
@@ -338,18 +424,31 @@ class Pipeline:
                 if now > late:  # under a program that never pauses the queue is never empty
                     batch.extend(self._pending(closing))
                     self._deliver(batch)
-                    batch = []
                     late = now + self._tick_s
         batch.extend(self._pending(closing))
-        self._deliver(batch)
+        while self._unended:
+            self._show_ended(self._unended.popleft(), "dropped: queue_full")
 
-    def _deliver(self, batch: list[tuple[Span, int]]) -> None:
-        if batch:
+    def _deliver(self, batch: list[tuple[Span, int]], only_shown: bool = False) -> None:
+        """Give ``batch`` to the lanes and empty it."""
+        ready = batch[:]
+        batch.clear()
+        if ready:
             for lane in self.lanes:
+                if only_shown and not lane.wants_pending:
+                    continue
                 try:
-                    lane.put(batch)
+                    lane.put(ready)
                 except Exception as exc:  # no thread can be started: the lane tries again
-                    log.warning("spanloom backend %s: %r", lane.name, exc)
+                    if self._fault(f"backend {lane.name}", exc):
+                        log.warning("spanloom backend %s: %s", lane.name, describe(exc))
+
+    def _show_ended(self, active: Active, why: str) -> None:
+        """A span that was shown as open and then dropped must not look as if it had never ended."""
+        try:
+            self._deliver([(build.skeleton(active, self.resource, why), 512)], only_shown=True)
+        except Exception as exc:
+            self._fault("skeleton", exc)
 
     def _pending(self, closing: bool) -> list[tuple[Span, int]]:
         """Spans open for longer than a flush interval, once each."""
@@ -389,38 +488,55 @@ class Pipeline:
                     made = self._processors() if callable(self._processors) else self._processors
                     self._chain = tuple(made)
                 except Exception as exc:  # nothing can be checked, so nothing but skeletons leaves
-                    log.warning("spanloom: processors cannot be set up: %r; all content is withheld", exc)
+                    log.warning(
+                        "spanloom: processors cannot be set up: %s; all content is withheld",
+                        describe(exc),
+                    )
                     self._chain = (_unchecked,)
         return self._chain
 
     def _process(self, active: Active, pending: bool = False) -> Span | None:
         try:
-            span: Span | None = build.span(active, self.resource, pending=pending)
+            span = build.span(active, self.resource, pending=pending)
         except BaseException as exc:
-            log.warning(
-                "spanloom: a span of %s could not be built: %s at %s; its content is withheld",
-                active.integration, type(exc).__qualname__, place(exc.__traceback__),
-            )  # fmt: skip
+            if self._fault(f"build {active.integration}", exc):
+                log.warning(
+                    "spanloom: a span of %s could not be built: %s at %s; its content is withheld",
+                    active.integration, type(exc).__qualname__, place(exc.__traceback__),
+                )  # fmt: skip
             return build.skeleton(active, self.resource, f"build failed: {type(exc).__qualname__}")
         for process in self.processors():
             try:
-                span = process(span)  # type: ignore[arg-type]
+                done: Any = process(span)
+                if done is not None and not isinstance(done, Span):
+                    mistake(
+                        f"processors: {_name(process)} returned a {type(done).__name__}; return the "
+                        "span, another Span, or None to drop it. The span's content is withheld."
+                    )
+                    raise TypeError("no Span")
             except BaseException as exc:  # also what a library raises to end its own thread
                 # A processor that fails as a whole has checked nothing: what is left of the span
                 # is its skeleton, so that its children have a parent.
-                log.warning(
-                    "spanloom: processor %s failed: %s; the span's content is withheld",
-                    getattr(process, "__name__", type(process).__name__), type(exc).__name__,
-                )  # fmt: skip
-                span = build.skeleton(
+                if self._fault(f"processor {_name(process)}", exc):
+                    log.warning(
+                        "spanloom: processor %s failed: %s; the span's content is withheld",
+                        _name(process), type(exc).__name__,
+                    )  # fmt: skip
+                return build.skeleton(
                     active, self.resource, f"processor failed: {type(exc).__name__}"
                 )
-                return span
-            if span is None:
+            if done is None:
                 if not pending:
                     self._drop("processor")
+                    if active.pended:
+                        self._show_ended(active, "dropped: processor")
                 return None
+            span = done
         return span
+
+
+def _name(processor: Processor) -> str:
+    return str(getattr(processor, "__name__", type(processor).__name__))
 
 
 def _unchecked(span: Span) -> Span:
@@ -428,7 +544,28 @@ def _unchecked(span: Span) -> Span:
 
 
 def _size(active: Active, span: Span) -> int:
-    return active.weight + 512 + sum(len(blob.data) for blob in span.blobs)
+    """Bytes that the span holds on its way, roughly: it bounds what a slow backend may pile up."""
+    texts = _length(span.detail, 6) + _length(span.events, 4)
+    if span.attributes or span.metadata:
+        texts += _length(span.attributes, 4) + _length(span.metadata, 4)
+    if span.error is not None:
+        texts += _length(span.error, 3)
+    return 512 + max(active.weight, texts) + sum(len(blob.data) for blob in span.blobs)
+
+
+def _length(value: Any, levels: int) -> int:
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return len(value)
+    if value is None or kind is bool or kind is int or kind is float or not levels:
+        return 8
+    if kind is tuple or kind is list:
+        return 8 + sum([_length(item, levels - 1) for item in value])
+    if isinstance(value, Mapping):
+        return 64 + sum([len(key) + _length(item, levels - 1) for key, item in value.items()])
+    if isinstance(value, msgspec.Struct):
+        return 64 + sum([_length(getattr(value, n), levels - 1) for n in value.__struct_fields__])
+    return 8
 
 
 class _Nowhere:

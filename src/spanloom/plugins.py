@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any
 
-from .errors import mistake
+from .errors import describe, mistake, use_scrubber
 from .lane import Backend
 from .pipeline import Processor
 from .settings import Settings
-from .types import Resource
+from .types import Resource, Span
 
 
 def backends(settings: Settings) -> list[Backend]:
@@ -38,7 +38,9 @@ def backends(settings: Settings) -> list[Backend]:
         try:
             backend = points[kind].load()(settings, **options)
         except Exception as exc:
-            mistake(f"backends: {wanted!r} cannot be set up: {exc!r}. The other backends go on.")
+            mistake(
+                f"backends: {wanted!r} cannot be set up: {describe(exc)}. The other backends go on."
+            )
             continue
         if wanted != kind:
             backend.name = wanted
@@ -52,7 +54,22 @@ def _near(word: str, known: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(word, list(known), 1)
 
 
+def _scrub(text: str) -> str:
+    from .processors import RULES  # only a line in the log pays for it
+    from .processors.redact import Redactor
+
+    return Redactor(RULES.rules).text(text, "names", None)
+
+
+use_scrubber(_scrub)
+
+
 def _as_backend(thing: object) -> Backend | None:
+    if isinstance(thing, type):
+        mistake(
+            f"backends: {thing.__qualname__} is a class; give an object: {thing.__qualname__}(...)."
+        )
+        return None
     if not isinstance(thing, Backend):
         if callable(getattr(thing, "export", None)) and hasattr(thing, "shutdown"):
             from .backends.otel import OTelExporterBackend
@@ -68,10 +85,29 @@ def _as_backend(thing: object) -> Backend | None:
 
 
 def chain(settings: Settings) -> tuple[Processor, ...]:
-    """All processors in order. On the worker: their patterns are compiled for the first span."""
+    """All processors in order. On the worker: their patterns are compiled for the first span.
+
+    What the user's own change is looked at like everything else: they may add what must not leave.
+    """
     from .processors import default_chain
 
-    return (*default_chain(settings), *processors(settings))
+    first, own = default_chain(settings), processors(settings)
+    if not own:
+        return first
+    before: list[Span] = []
+
+    def keep(span: Span) -> Span:
+        before[:] = (span,)
+        return span
+
+    def again(span: Span) -> Span:
+        passed = before.pop()
+        if span is not passed:
+            for each in first:
+                span = each(span, passed)
+        return span
+
+    return (*first, keep, *own, again)
 
 
 def processors(settings: Settings) -> list[Processor]:
@@ -94,7 +130,7 @@ def processors(settings: Settings) -> list[Processor]:
         try:
             found.append(points[kind].load()(settings, **options))
         except Exception as exc:
-            mistake(f"processors: {wanted!r} cannot be set up: {exc!r}. The others go on.")
+            mistake(f"processors: {wanted!r} cannot be set up: {describe(exc)}. The others go on.")
     return found
 
 

@@ -70,8 +70,12 @@ def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
-def frame_from(headers: Any) -> Frame | None:
-    """The frame that ``headers`` describe: a remote parent with its baggage, or None."""
+def frame_from(headers: Any, *, inside: Remote | None = None) -> Frame | None:
+    """The frame that ``headers`` describe: a remote parent with its baggage, or None.
+
+    ``inside``: a span of another library that is open here. Where it continues the same trace it is
+    nearer than the caller's, and the headers only tell what is inherited.
+    """
     ids = parse_traceparent(header(headers, "traceparent"))
     # a state belongs to its parent: https://www.w3.org/TR/trace-context/#a-traceparent-is-received
     around = _ambient_from(headers, header(headers, "tracestate") if ids is not None else None)
@@ -82,6 +86,8 @@ def frame_from(headers: Any) -> Frame | None:
         frame.above, frame.span = current_frame(), current_parent()
         frame.ambient = around
         return frame
+    if inside is not None and inside.trace_id == ids[0]:
+        return Remote(inside.trace_id, inside.span_id, around, inside.above)
     return Remote(*ids, ambient=around)
 
 

@@ -12,7 +12,8 @@ numbers, references, one append.
 
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar, Token
 from time import perf_counter_ns, time_ns
 from types import TracebackType
@@ -30,9 +31,21 @@ _random = random.Random(os.urandom(32))
 _bits = _random.getrandbits
 
 
+_born = 0
+"""When this process was forked, on ``perf_counter_ns``: spans begun before are its parent's."""
+
+
 def reseed() -> None:
-    """A forked child must not draw its parent's ids."""
+    """A forked child must not draw its parent's ids, nor take its open spans for its own."""
+    global _born
+    _born = perf_counter_ns()
     _random.seed(os.urandom(32))
+
+
+EVENTS_KEPT = 128
+"""Of a span's events as many first and as many last ones; those between are counted."""
+MOST_WAITING = 64
+"""Handoffs that may wait at one span for their receivers."""
 
 
 class Ambient(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,23 +112,36 @@ class Frame:
     ambient: Ambient = NOTHING
     closed = False
 
+    @property
+    def over(self) -> bool:
+        """Closed for good, and not only to those who read between the turns of a stream."""
+        return self.closed
+
 
 class Scope(Frame):
-    """From here on, spans inherit ``ambient``. A context manager; one use each."""
+    """From here on, spans inherit ``ambient``. A context manager; one use each.
+
+    After its block it still holds in the tasks and threads that were started inside.
+    """
+
+    _entered = False
+    _again: object = None
+    _token: "Token[Frame | None] | None" = None
 
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
-        self._previous: Frame | None = None
 
     def __enter__(self) -> None:
         with guard:
-            if self.closed:
-                mistake(
+            if self._entered:
+                again(
+                    self,
                     "a session, context or suppress block is entered a second time and says nothing "
-                    "there; call the function again for each `with`."
+                    "there; call the function again for each `with`.",
                 )
                 return
-            self.above = self._previous = frame = _current.get()
+            self._entered = True
+            frame = _current.get()
             while frame is not None and frame.closed:
                 frame = frame.above
             frame = frame or _process
@@ -131,20 +157,43 @@ class Scope(Frame):
                 )
             if "metadata" in changes:
                 changes["metadata"] = {**below.metadata, **changes["metadata"]}
-            self.ambient = msgspec.structs.replace(below, **changes)
-            _current.set(self)
+            self.ambient = msgspec.structs.replace(below, **changes) if changes else below
+            self._token = _current.set(self)
 
     def __exit__(self, *_exc: object) -> None:
-        self.closed = True
-        if _current.get() is self:
-            _current.set(self._previous)
-        self._previous = None
+        if left_again(self):
+            return
+        token, self._token = self._token, None
+        if _current.get() is self and token is not None:
+            try:
+                _current.reset(token)  # only in the context that it was entered in
+                return
+            except ValueError:
+                _current.set(self.above)
+        self.closed = True  # left out of turn or in another context: readers heal themselves
 
     async def __aenter__(self) -> None:
         self.__enter__()
 
     async def __aexit__(self, *exc: object) -> None:
         self.__exit__()
+
+
+def again(owner: object, message: str) -> None:
+    """A context manager of one use is entered once more: said, and without effect until it is left."""
+    mistake(message)
+    scope = Scope()
+    scope._again = owner
+    scope.__enter__()
+
+
+def left_again(owner: object) -> bool:
+    """Whether the exit of ``owner`` is that of a second entry, which is undone here."""
+    frame = _current.get()
+    if isinstance(frame, Scope) and frame._again is owner:
+        frame.__exit__()
+        return True
+    return False
 
 
 class Remote(Frame):
@@ -201,7 +250,7 @@ def _span_of(frame: Frame) -> "Active | Remote | None":
 class Failure:
     """What an exception leaves behind; the exception itself is not kept, nor its frames."""
 
-    __slots__ = ("classes", "message", "module", "note", "stack")
+    __slots__ = ("classes", "inside", "left_out", "message", "module", "note", "stack")
 
     def __init__(self, error: BaseException, note: Any = None) -> None:
         kind = type(error)
@@ -212,14 +261,37 @@ class Failure:
         except Exception:  # an exception whose __str__ raises ends the span all the same
             self.message = "<unprintable>"
         stack: list[tuple[str, int, str]] = []
+        last: deque[tuple[str, int, str]] = deque(maxlen=32)
+        self.left_out = -32
+        """Frames of the stack between the first 32 and the last 32."""
         tb = error.__traceback__
-        while tb is not None and len(stack) < 64:
+        while tb is not None:
             code = tb.tb_frame.f_code
-            stack.append((code.co_filename, tb.tb_lineno, code.co_name))
+            if len(stack) < 32:
+                stack.append((code.co_filename, tb.tb_lineno, code.co_name))
+            else:
+                last.append((code.co_filename, tb.tb_lineno, code.co_name))
+                self.left_out += 1
             tb = tb.tb_next
-        self.stack: Sequence[tuple[str, int, str]] = stack
+        self.left_out = max(0, self.left_out)
+        self.stack: Sequence[tuple[str, int, str]] = [*stack, *last]
+        self.inside: Sequence[tuple[str, ...]] = (
+            tuple(_leaves(error, 64)) if isinstance(error, BaseExceptionGroup) else ()
+        )
+        """Of a group of exceptions: the class names of each."""
         self.note: Any = note
         """What the integration took from it: a plain mapping."""
+
+
+def _leaves(error: BaseException, most: int) -> "Iterator[tuple[str, ...]]":
+    waiting = [error]
+    while waiting and most:
+        most -= 1
+        error = waiting.pop()
+        if isinstance(error, BaseExceptionGroup):
+            waiting.extend(error.exceptions)
+        else:
+            yield tuple(c.__name__ for c in type(error).__mro__[:-1])
 
 
 Parent: TypeAlias = "Active | Remote | None"
@@ -236,12 +308,19 @@ class Within(Frame):
         self.span = active
         self.inside = inside
         self.ambient = active.ambient
-        self.above = self._previous = _current.get()
+        frame = _current.get()
+        while frame is not None and frame.over:
+            frame = frame.above
+        self.above = self._previous = frame
         self._otel_token: Any = None
 
     @property
     def closed(self) -> bool:  # type: ignore[override]
         return bool(self.span is None or self.span.closed or not self.inside())
+
+    @property
+    def over(self) -> bool:
+        return self.span is None or self.span.closed
 
     @property
     def parent(self) -> "Active | Remote | None":
@@ -265,9 +344,14 @@ class Within(Frame):
         if _current.get() is self:
             _current.set(self._previous)
         self._previous = None
+        self.inside = _outside  # the framework's objects are not ours to keep
         if self._otel_token is not None:
             token, self._otel_token = self._otel_token, None
             reset(token)
+
+
+def _outside() -> bool:
+    return False
 
 
 class Active(Frame):
@@ -292,6 +376,7 @@ class Active(Frame):
     watch: Any = None
     fields: dict[str, Any] | None = None
     events: list[AnyEvent] | None = None
+    events_left_out = 0
     links: list[Link] | None = None
     ended_by: str | None = None
     complete = True
@@ -309,7 +394,8 @@ class Active(Frame):
     attempts: list[Attempt] | None = None
     weight = 512
     """Bytes this span holds, roughly."""
-    handoffs: dict[str, Link] | None = None
+    handoffs: dict[str, list[list[Link]]] | None = None
+    """Given somewhere below and not taken yet, by the receiver's name. One is a list that empties."""
     session: Session | None = None
     classify: "Callable[[Mapping[str, Any], Sequence[str]], ErrorType] | None" = None
     """The integration's judgement of an exception's note and class names. Runs on the worker."""
@@ -341,10 +427,11 @@ class Active(Frame):
         sink = _sink
         if sink is None or self.tick:
             return False
-        frame = _current.get()
+        frame = raw = _current.get()
         while frame is not None and frame.closed:
             frame = frame.above
-        self._previous = frame
+        # a frame that only does not hold just here comes back when we end; one that is over does not
+        self._previous = frame if raw is None or frame is raw or raw.over else raw
         if parent is not None:
             frame = parent
         elif _otel is not None:
@@ -379,7 +466,12 @@ class Active(Frame):
             kind = self.kind
             if self.extract is not None and kind in CLAIMED:
                 own = recorded(over)
-                if own is not None and own.kind == kind:
+                if (
+                    own is not None
+                    and own.kind == kind
+                    and own.sink is sink
+                    and own.tick >= _born  # else it ends in the process that we were forked from
+                ):
                     self._claim(own if own.together is None else own.next_of_batch())
             elif kind == "agent":
                 self._receive()
@@ -496,8 +588,44 @@ class Active(Frame):
 
     def _receive(self) -> None:
         """An agent that somebody handed over to links to that handoff."""
-        if (waiting := self.local_root().handoffs) and (link := waiting.pop(self.agent_name, None)):
-            self.links = [*(self.links or ()), link]
+        name: str | None = None
+        level = recorded(self.parent)
+        while level is not None:
+            if (handoffs := level.handoffs) is not None:
+                name = name or self.agent_name
+                waiting = handoffs.get(name)
+                while waiting:
+                    try:
+                        link = waiting.pop(0).pop()
+                    except IndexError:  # taken elsewhere, or by another thread just now
+                        continue
+                    self.links = [*(self.links or ()), link]
+                    return
+                if waiting is not None:
+                    handoffs.pop(name, None)
+            level = recorded(level.parent)
+
+    def give(self, target: str) -> None:
+        """This handoff waits for its receiver, wherever above the next agent of that name looks first.
+
+        It waits at each span around, so that of two receivers of one name each takes what was given
+        nearest to it; requests under one process's root do not see each other's.
+        """
+        given = [Link(trace_id=self.trace_id, span_id=self.span_id, reason="handoff")]
+        below: Active = self
+        level = recorded(self.parent)
+        while level is not None:
+            if level is _process and below.kind not in ("agent", "handoff"):
+                return
+            if level.handoffs is None:
+                level.handoffs = {}
+            waiting = level.handoffs.setdefault(target, [])
+            waiting.append(given)
+            if len(waiting) > MOST_WAITING:
+                del waiting[0]
+            if len(level.handoffs) > MOST_WAITING:
+                level.handoffs.pop(next(iter(level.handoffs)), None)
+            below, level = level, recorded(level.parent)
 
     def local_root(self) -> "Active":
         """The uppermost span of this trace in this process."""
@@ -538,13 +666,26 @@ class Active(Frame):
         if not self.closed and self.sink is not None:
             if self.events is None:
                 self.events = []
-            self.events.append(event)
+            events = self.events
+            events.append(event)
+            if (count := len(events)) >= 4 * EVENTS_KEPT:
+                del events[EVENTS_KEPT:-EVENTS_KEPT]
+                self.events_left_out += count - len(events)
 
-    def add_link(self, trace_id: int, span_id: int, reason: str | None = None) -> None:
+    def add_link(self, trace_id: int | str, span_id: int | str, reason: str | None = None) -> None:
+        """Link to another span. The ids as numbers or as hex text, of 32 and of 16 digits."""
+        trace, span = _id(trace_id, 32), _id(span_id, 16)
+        if trace is None or span is None:
+            mistake(
+                "add_link: a trace id is 32 hex digits and a span id 16, or a number of that "
+                "size, not zero; take them from `trace_hex` and `span_hex`. There is no link."
+            )
+            return
         if not self.closed and self.sink is not None:
-            self.links = [
-                *(self.links or ()), Link(trace_id=trace_id, span_id=span_id, reason=reason)
-            ]  # fmt: skip
+            link = Link(
+                trace_id=trace, span_id=span, reason=reason if isinstance(reason, str) else None
+            )
+            self.links = [*(self.links or ()), link]
 
     @property
     def recording(self) -> bool:
@@ -592,6 +733,17 @@ class Active(Frame):
 
     def __repr__(self) -> str:
         return f"<{self.kind} span {self.name!r} {self.trace_hex}/{self.span_hex}>"
+
+
+def _id(given: object, digits: int) -> int | None:
+    if isinstance(given, str):
+        text = given.strip()
+        if len(text) != digits or not all(c in "0123456789abcdefABCDEF" for c in text):
+            return None
+        given = int(text, 16)
+    if type(given) is not int or not 0 < given < 16**digits:
+        return None
+    return given
 
 
 CLAIMED = frozenset({"llm", "embedding", "rerank"})
@@ -643,6 +795,12 @@ def reset(token: Any) -> None:
             token.var.reset(token)
         except (ValueError, RuntimeError):
             pass
+
+
+def foreign() -> Remote | None:
+    """The span that OpenTelemetry has open here, if that is not one of ours."""
+    frame = _otel.innermost(None) if _otel is not None else None
+    return frame if isinstance(frame, Remote) else None
 
 
 def ambient() -> Ambient:

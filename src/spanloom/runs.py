@@ -222,12 +222,7 @@ def handoff(
     if under.closed:
         active.parent, active.tick = under, under.tock
     if outcome == "accepted":
-        root = under.local_root()
-        if root.handoffs is None:
-            root.handoffs = {}
-        root.handoffs[target] = Link(
-            trace_id=active.trace_id, span_id=active.span_id, reason="handoff"
-        )
+        active.give(target)
     active.tock, active.closed = active.tick, True
     active.sink.put(active)
 

@@ -70,7 +70,10 @@ def _start(original: Any) -> Any:
                 original(self)
             except BaseException:
                 if self.__dict__.get("run") is run_here:  # no thread came to put it back
-                    del self.__dict__["run"]
+                    if own is None:
+                        del self.__dict__["run"]
+                    else:
+                        self.__dict__["run"] = own
                 raise
             return
         original(self)

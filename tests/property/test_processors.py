@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from spanloom import types as t
-from spanloom.processors import default_chain
+from spanloom.processors import RULES, default_chain
+from spanloom.processors.rules import find
 from spanloom.settings import Settings
 
 SPAN = t.Span(trace_id=1, span_id=2, name="n", detail=t.Task(), integration="manual", start_ns=1)
@@ -86,6 +87,18 @@ def hidden(draw: st.DrawFn) -> tuple[str, Any]:
             case "error" if isinstance(value, str):
                 value = ValueError(value)
     return secret, value
+
+
+pieces = st.sampled_from([
+    *SECRETS, "--token ", "password", "=", ": ", '"', "'", "\\", "abc123", " ", "\n", "4111 1111 1111 1111",
+    "4111111111111111", "a", "@", "x.org", "://u:pw@h", "Bearer ", "eyJhbGciOiJIUzI1NiJ9.", "-", "é",
+    "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "sk-", "api_key", "Basic dTpw",
+])  # fmt: skip
+
+
+@given(text=st.lists(pieces, max_size=40).map("".join), window=st.integers(1, 300))
+def test_a_text_is_gone_over_in_pieces_with_the_same_result(text: str, window: int) -> None:
+    assert find(text, RULES.rules, window) == find(text, RULES.rules, len(text) + 1)
 
 
 @given(planted=hidden())

@@ -7,6 +7,7 @@ import pytest
 
 import spanloom
 from spanloom.errors import SpanloomError
+from spanloom.recorder import Active
 from spanloom.types import Session
 
 
@@ -210,3 +211,62 @@ def test_nothing_raises_into_the_program_and_the_span_lives(
         RUDE[case](s)
     assert spanloom.flush(5).pending == 0
     assert "s" in [x.name for x in rec.backend.spans]
+
+
+def test_an_output_without_a_role_is_the_assistants(rec: Any) -> None:
+    with spanloom.llm_call(model="m") as call:
+        call.record(input={"content": "hi"}, output={"content": "hello"})
+    detail = rec.one(kind="llm").detail
+    assert (detail.input[0].role, detail.output[0].role) == ("user", "assistant")
+
+
+def test_handoffs_of_two_requests_under_one_root(rec: Any) -> None:
+    """Both give to an agent of the same name before either of them starts."""
+    with spanloom.span("root") as root:
+        requests = [Active(f"request {n}", "workflow") for n in (1, 2)]
+        for request in requests:
+            request.start(root, attach=False)
+            giver = Active("a", "agent")
+            giver.start(request)
+            with spanloom.tool("pass on"):
+                spanloom.handoff("a", "b")
+            giver.end()
+        for request in reversed(requests):
+            for _ in range(2):
+                taker = Active("b", "agent")
+                taker.start(request)
+                taker.end()
+            request.end()
+    given = rec.spans("handoff a -> b")
+    links = [[k.span_id for k in s.links] for s in rec.spans("b")]
+    assert links[0] == [given[1].span_id]
+    assert sorted(map(len, links)) == [0, 0, 1, 1]
+
+
+class Bad:
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    __repr__ = __bool__ = __hash__ = __eq__ = __str__  # type: ignore[assignment]
+
+
+def test_values_that_cannot_be_looked_at(rec: Any, lenient: None) -> None:
+    with spanloom.llm_call(model=Bad()), spanloom.span("x", kind=Bad()):  # type: ignore[arg-type]
+        pass
+    spanloom.tool(Bad())
+    spanloom.span("y")(Bad())  # type: ignore[type-var]
+    with spanloom.span(Bad()):  # type: ignore[arg-type]
+        pass
+    assert [s.kind for s in rec.spans("x")] == ["task"]
+    assert len(rec.spans(kind="llm")) == 1
+
+
+def test_feedback_on_a_trace_lies_in_it_and_in_its_session(rec: Any) -> None:
+    with spanloom.session("s"), spanloom.span("answer") as answer:
+        pass
+    spanloom.feedback(1, trace=answer.trace_hex)
+    spanloom.score("late", 1, span=answer)
+    carrier = rec.one("score user_feedback")
+    assert (carrier.trace_id, carrier.parent_id) == (answer.trace_id, None)
+    late = rec.one("score late")
+    assert (late.parent_id, late.session) == (answer.span_id, Session(id="s"))

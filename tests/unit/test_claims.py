@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import spanloom
-from spanloom import propagation
+from spanloom import propagation, recorder
 from spanloom.recorder import Active
 from spanloom.types import Attempt, LLMCall, Message, Text, Usage
 
@@ -258,3 +258,15 @@ def test_a_failing_extractor_inside_costs_its_facts_only(
     span = rec.one()
     assert span.detail.model == "m"
     assert span.faults == ("extract: ValueError",)
+
+
+def test_a_forked_child_does_not_claim_its_parents_call(
+    rec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "_born", 0)
+    with call("outer") as outer:
+        recorder.reseed()  # as in the child
+        with call("inner") as inner:
+            assert inner.claimant is None
+            assert inner.parent is outer
+    assert len(rec.spans(kind="llm")) == 2

@@ -113,7 +113,7 @@ def test_equal_content_has_equal_hashes_under_one_key() -> None:
 
 def test_full_keeps_everything() -> None:
     span = full_span()
-    assert chain(content="full")(span) == span
+    assert chain(content="full", user_ids="keep")(span) == span
 
 
 def test_user_ids_are_hashed_by_default() -> None:
@@ -122,6 +122,35 @@ def test_user_ids_are_hashed_by_default() -> None:
     assert new.user_id not in (None, "jane")
     assert t.Redaction(field="user_id", kind="user_id") in new.redactions
     assert chain(user_ids="keep")(span).user_id == "jane"
+
+
+@pytest.mark.parametrize("policy", ["full", "redacted", "hash"])
+@pytest.mark.parametrize("name", ["user", "safety_identifier"])
+def test_a_user_id_among_the_parameters_joins_with_the_user(policy: str, name: str) -> None:
+    mail = "jane@example.org"
+    detail = t.LLMCall(params={name: mail, "n": 2, "prompt_cache_key": "k"})
+    span = replace(full_span(), user_id=mail, detail=detail)
+    new = chain(content=policy)(span)
+    assert new.detail.params[name] == new.user_id != mail
+    assert new.detail.params["n"] == 2
+    if policy != "hash":
+        assert new.detail.params["prompt_cache_key"] == "k"
+        assert t.Redaction(field=f"detail.params.{name}", kind="user_id") in new.redactions
+    kept = chain(content="full", user_ids="keep")(span)
+    assert kept.detail.params == span.detail.params  # type: ignore[union-attr]
+    assert chain(content="none")(span).detail.params[name] == "[CONTENT_REMOVED]"
+
+
+@pytest.mark.parametrize("policy", ["none", "hash"])
+def test_numbers_of_http_are_structure(policy: str) -> None:
+    attributes = {
+        "http.response.status_code": 200, "http.x": True, "http.route": "/of/jane", "age": 41,
+    }  # fmt: skip
+    new = chain(content=policy)(replace(full_span(), attributes=attributes)).attributes
+    assert new["http.response.status_code"] == 200
+    assert new["http.x"] is True
+    assert new["http.route"] != "/of/jane"
+    assert new["age"] != 41
 
 
 def test_one_key_for_all_who_race(tmp_path: Path) -> None:

@@ -295,3 +295,86 @@ def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     put(to, span(2))
     settle(to)
     assert [s.span_id for s in backend.taken] == [1, 2]
+
+
+def test_a_thread_that_can_never_be_started_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.12 starts none once the program has ended: the caller's then delivers."""
+    backend = Scripted()
+    to = lane(backend)
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError):
+        put(to, span(1))
+    to.close(time.monotonic() + 5)
+    assert ([s.span_id for s in backend.taken], backend.closed, to.dropped) == ([1], 1, {})
+
+
+def test_a_slow_close_is_left_in_time_also_where_nothing_was_sent() -> None:
+    gate = threading.Event()
+
+    class Slow(Scripted):
+        def close(self) -> None:
+            gate.wait(20)
+
+    begun = time.monotonic()
+    lane(Slow()).close(begun + 0.2)
+    assert time.monotonic() - begun < 2
+    gate.set()
+
+
+@pytest.mark.parametrize("error", [None, OSError("gone")])
+def test_an_answer_after_the_deadline_is_counted_once(error: BaseException | None) -> None:
+    gate = threading.Event()
+
+    class Late(Scripted):
+        def export(self, batch: Sequence[Span], /) -> None:
+            gate.wait(20)
+            if error is not None:
+                raise error
+
+    to = lane(Late())
+    put(to, span(1))
+    time.sleep(0.05)
+    to.close(time.monotonic() + 0.1)
+    assert to.dropped == {"closed": 1}
+    gate.set()
+    assert to._thread is not None
+    to._thread.join(5)
+    expected = (1, {}) if error is None else (0, {"backend_error": 1})
+    assert (to.sent, to.dropped, to.pending) == (*expected, 0)
+    put(to, span(2))
+    assert to.dropped["closed"] == 1 and to.pending == 0, "too late, and counted"
+
+
+def test_messages_of_exceptions_are_not_logged_raw(caplog: Any) -> None:
+    to = lane(Scripted(ValueError("Authorization: Bearer sk-abcdefghijklmnopqrstuvwx0123456789")))
+    put(to, span())
+    settle(to)
+    assert "ValueError" in caplog.text
+    assert "abcdefghijkl" not in caplog.text + str(to.stats())
+
+
+def test_what_was_shown_as_open_ends_although_the_lane_is_full() -> None:
+    gate = threading.Event()
+
+    class Gated(Scripted):
+        wants_pending = True
+
+        def export(self, batch: Sequence[Span], /) -> None:
+            gate.wait(20)
+            super().export(batch)
+
+    backend = Gated()
+    to = lane(backend, size=1000, batch=1)
+    put(to, span(1, status="pending"))
+    for number in range(2, 9):
+        put(to, span(number), size=400)
+    put(to, span(1), size=400)
+    gate.set()
+    settle(to)
+    ends = [s for s in backend.taken if s.span_id == 1]
+    assert [(s.status, s.name) for s in ends] == [("pending", "n1"), ("ok", "task")]
+    assert to.pending == 0

@@ -142,6 +142,8 @@ with spanloom.span("parent"):
 sys.exit(codes != [0, 1, 2])
 """)
     assert (status, stderr) == (0, "")
+    # on a slow machine the parent is shown as open before it ends
+    records = [r for r in records if r[:2] != ["parent", "pending"]]
     assert names(records) == sorted(
         ["parent ok", "queued ok", *(f"{w} {n} ok" for w in ("child", "inner") for n in range(3))]
     )
@@ -240,3 +242,23 @@ with spanloom.span("s"):
     os.kill(os.getpid(), signal.SIGTERM)
 """)
     assert (status, names(records)) == (0, ["s ok"])
+
+
+def test_the_first_process_of_a_container_goes_on() -> None:
+    """The kernel ignores the default action of a signal there."""
+    status, records, stderr = run("""
+from spanloom import lifecycle
+import types
+kills = []
+lifecycle.os = types.SimpleNamespace(getpid=lambda: 1, kill=lambda *a: kills.append(a))
+span = spanloom.span("open").__enter__()
+for _ in range(2):
+    signal.raise_signal(signal.SIGTERM)
+assert kills == [(1, signal.SIGTERM)] * 2
+with spanloom.span("later"):
+    pass
+span.__exit__(None, None, None)
+lifecycle.os = os
+""")
+    assert (status, stderr) == (0, "")
+    assert {"open pending", "open ok", "later ok"} == set(names(records))

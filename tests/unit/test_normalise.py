@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import ipaddress
 import math
 import time
 import uuid
@@ -61,6 +62,28 @@ class Broken:
         raise RuntimeError("no")
 
 
+class Query:
+    """As Django's: to print it asks the database."""
+
+    def __init__(self) -> None:
+        self.table, self.rows, self.inner = "users", 3, Broken()
+        self._secret = "x"
+
+    def __repr__(self) -> str:
+        raise AssertionError("asked the database")
+
+    __str__ = __iter__ = __len__ = __repr__  # type: ignore[assignment]
+
+
+class Lazy:
+    @property
+    def __class__(self) -> Any:
+        raise AssertionError("loaded")
+
+    @__class__.setter
+    def __class__(self, value: Any) -> None: ...
+
+
 class Text(str):
     def __str__(self) -> str:
         raise RuntimeError("no")
@@ -112,17 +135,23 @@ Frame.__module__ = "pandas.core.frame"
         (datetime.datetime(2026, 1, 2, 3, 4), "2026-01-02 03:04:00"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"), (Colour.RED, "red"),
         (Point(1, math.nan), {"x": 1, "y": "nan"}), (Model("m"), {"name": "m"}),
-        (Pydantic(), {"a": 1}), (BrokenModel(), {"a": 2}), (Broken(), "<Broken: RuntimeError>"),
+        (Pydantic(), {"a": 1}), (BrokenModel(), {"a": 2}), (Broken(), "<Broken>"),
         (Text("t"), "t"), (Count(3), 3), (b"abc", "<bytes 3>"), ("a\udc80b", "a\\udc80b"),
         ({"k\ud800": 1}, {"k\\ud800": 1}), (object(), "<object>"), (int, "<int>"),
         (Array(), "<Array float32 (3, 1000)>"), (Scalar(), 1.5),
         (Frame(), {"type": "Frame", "shape": [100, 2], "columns": ["a", "b"], "head": [{"a": 1, "b": 2}]}),
-        (ValueError("x"), "ValueError: x"),
+        (ValueError("x"), "ValueError: x"), (Query(), {"type": "<Query>", "table": "users", "rows": 3}),
+        ({"a": 1}.values(), [1]), (ipaddress.ip_address("::1"), "IPv6Address('::1')"),
+        (..., "Ellipsis"),
     ],
 )  # fmt: skip
 def test_f5_output_that_is_not_json(value: Any, expected: Any) -> None:
     assert normal(value) == expected
     assert normal([value]) == [expected]
+
+
+def test_a_proxy_is_not_made_to_load() -> None:
+    assert normal({"user": Lazy()}) == {"user": "<Lazy>"}
 
 
 def test_generators_are_never_consumed() -> None:
@@ -172,6 +201,23 @@ def test_h2_ten_thousand_messages() -> None:
     began = time.perf_counter()
     assert chain(span).detail is span.detail
     assert time.perf_counter() - began < 1
+
+
+def test_h3_wide_data_is_cut_and_the_span_keeps_its_detail() -> None:
+    value = {str(n): n for n in range(50_000)}
+    span = replace(
+        SPAN,
+        detail=t.Tool(tool="makes", input={"given": value}, output=value),
+        attributes={"also": value},
+        events=(t.Custom(time_ns=1, name="seen", attributes={"value": value}),),
+    )
+    for policy in ("full", "redacted", "hash", "none"):
+        new = default_chain(replace(Settings(hash_key="test"), content=policy))[0](span)
+        assert isinstance(new.detail, t.Tool)
+        assert (new.detail.tool, new.faults) == ("makes", ())
+        assert "detail.input.given" in new.truncated or "detail.output" in new.truncated
+        assert new.detail.input
+        assert new.metadata == {}
 
 
 def test_plain_data_stays_the_same_object() -> None:

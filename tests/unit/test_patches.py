@@ -448,3 +448,53 @@ def test_wrappers_survive_copying(start: Any, framework: str, installed: Any) ->
     assert pickle.loads(pickle.dumps(module.function)) is module.function
     assert str(inspect.signature(module.Client.create)) == "(self, x=0)"
     assert copy.copy(module.function) is module.function
+
+
+@pytest.mark.parametrize("how", ["instrument", "init"])
+def test_one_client_and_then_all(start: Any, framework: str, installed: Any, how: str) -> None:
+    module = importlib.import_module(framework)
+    installed(row(f"{framework}:Client.create"))
+    rec = start(integrations=[])
+    mine = module.Client()
+    spanloom.instrument("made", client=mine)
+    if how == "init":
+        rec = start(integrations=None)
+    else:
+        spanloom.instrument("made")
+    module.Client().create("other")
+    assert len(rec.spans()) == 1
+
+
+def test_a_client_that_cannot_be_told_from_others(
+    start: Any, framework: str, installed: Any, lenient: None, caplog: Any
+) -> None:
+    module = importlib.import_module(framework)
+    installed(row(f"{framework}:Client.create"))
+    rec = start(integrations=[])
+
+    class Unhashable(module.Client):  # type: ignore[name-defined,misc]
+        __hash__ = None  # type: ignore[assignment]
+
+    spanloom.instrument("made", client=Unhashable())
+    assert "Unhashable" in caplog.text
+    module.Client().create(1)
+    assert rec.spans() == []
+
+
+def test_a_module_that_another_thread_is_importing(framework: str, tmp_path: Path) -> None:
+    import threading
+    import time
+
+    (tmp_path / framework / "__init__.py").write_text("import time\ntime.sleep(0.3)\nready = 1\n")
+    thread = threading.Thread(target=importlib.import_module, args=(framework,))
+    thread.start()
+    while framework not in sys.modules:
+        time.sleep(0.001)
+    seen: list[int] = []
+    imports.after_import(framework, lambda module: seen.append(module.ready))
+    imports.recheck()
+    assert seen == []
+    thread.join()
+    imports.recheck()
+    imports.recheck()
+    assert seen == [1]

@@ -473,7 +473,8 @@ def test_after_shutdown_nothing_is_recorded(rec: Any) -> None:
         assert not after.recording
     assert [s.name for s in rec.backend.spans] == ["before"]
     spanloom.shutdown()
-    assert spanloom.stats() == {}
+    assert spanloom.stats()["backends"]["memory"]["sent"] == 1, "readable afterwards"
+    assert spanloom.stats()["dropped"] == {"after_shutdown": 1}
 
 
 def test_open_spans_are_shown_once_and_superseded() -> None:
@@ -603,3 +604,194 @@ def test_recording_inside_the_pipeline_is_suppressed() -> None:
     time.sleep(0.15)
     spanloom.flush(5)
     assert [s.name for s in own.spans] == ["s"]
+
+
+# -- what a user's code may do ----------------------------------------------------------------------
+
+
+def test_a_processor_that_returns_no_span(start: Callable[..., Any], lenient: None) -> None:
+    rec = start(processors=[lambda span: "secret" if span.name == "bad" else span])
+    for name in ("one", "bad", "two"):
+        with spanloom.span(name):
+            pass
+    spans = rec.spans()
+    assert [s.name for s in spans] == ["one", "task", "two"]
+    assert "secret" not in repr(spans)
+    assert spanloom.stats()["dropped"] == {}
+    assert list(spanloom.stats()["worker_faults"].values()) == [1]
+
+
+def test_a_failing_processor_is_said_once_and_counted(
+    start: Callable[..., Any], caplog: Any
+) -> None:
+    def broken(span: Span) -> Span:
+        raise ValueError
+
+    rec = start(processors=[broken])
+    for _ in range(5):
+        with spanloom.span("s"):
+            pass
+    assert len(rec.spans()) == 5
+    assert len(caplog.records) == 1
+    assert spanloom.stats()["worker_faults"] == {"processor broken: ValueError": 5}
+
+
+def test_a_fault_of_the_worker_loses_no_more_than_its_span(
+    stopped: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spanloom import pipeline
+
+    s = stopped()
+    real = pipeline._size
+
+    def size(active: Active, span: Span) -> int:
+        if span.name == "bad":
+            raise RuntimeError
+        return real(active, span)
+
+    monkeypatch.setattr(pipeline, "_size", size)
+    for name in ("one", "bad", "two"):
+        with spanloom.span(name):
+            pass
+    s.pipeline._safely_drain(closing=True)
+    assert [x.name for x in s.backend.spans] == ["one", "two"]
+    assert s.pipeline.dropped == {"worker_fault": 1}
+
+
+@pytest.mark.parametrize("content", ["redacted", "hash", "none"])
+def test_what_processors_add_is_redacted_too(start: Callable[..., Any], content: str) -> None:
+    import msgspec
+
+    def enrich(span: Span) -> Span:
+        if span.name != "changed":
+            return span
+        return msgspec.structs.replace(
+            span, attributes={**span.attributes, "mail": "ada@example.org"}
+        )
+
+    rec = start(processors=[enrich], content=content, user_ids="hash", hash_key="k" * 32)
+    for name in ("same", "changed"):
+        with spanloom.context(user_id="u1"), spanloom.span(name, note="x ada@example.org"):
+            pass
+    same, changed = rec.spans()
+    assert "example.org" not in repr(changed)
+    assert changed.user_id == same.user_id != "u1"
+    assert changed.attributes["note"] == same.attributes["note"], "not twice"
+
+
+def test_backends_of_one_name_are_counted_apart() -> None:
+    spanloom.init(backends=[MemoryBackend(), MemoryBackend()], integrations=[])
+    with spanloom.span("s"):
+        pass
+    report = spanloom.flush(5)
+    assert {n: b.sent for n, b in report.backends.items()} == {"memory": 1, "memory-2": 1}
+
+
+def test_a_flush_without_an_answer_is_not_ok(start: Callable[..., Any]) -> None:
+    gate, inside = threading.Event(), threading.Event()
+
+    def slow(span: Span) -> Span:
+        inside.set()
+        gate.wait(20)
+        return span
+
+    start(processors=[slow])
+    with spanloom.span("in hand"):
+        pass
+    assert inside.wait(5)
+    report = spanloom.flush(0.05)
+    gate.set()
+    assert not report.ok and not report.answered
+    assert spanloom.flush(5).ok
+
+
+def test_flush_on_our_own_threads_returns_at_once() -> None:
+    took: list[float] = []
+
+    class Asking:
+        name = "asking"
+
+        def export(self, batch: Sequence[Span], /) -> None:
+            begun = time.monotonic()
+            assert not spanloom.flush(20).ok
+            took.append(time.monotonic() - begun)
+
+        def close(self) -> None: ...
+
+    spanloom.init(backends=[Asking()], integrations=[])
+    with spanloom.span("s"):
+        pass
+    assert spanloom.flush(10).ok
+    assert took and took[0] < 2
+
+
+def test_spans_that_end_during_shutdown_are_counted() -> None:
+    class Lazy:
+        name = "lazy"
+
+        def export(self, batch: Sequence[Span], /) -> None:
+            time.sleep(0.4)
+
+        def close(self) -> None: ...
+
+    spanloom.init(backends=[Lazy()], integrations=[])
+    late = spanloom.span("late").__enter__()
+    with spanloom.span("first"):
+        pass
+    stopping = threading.Thread(target=spanloom.shutdown, args=(5,))
+    stopping.start()
+    time.sleep(0.2)
+    late.__exit__(None, None, None)
+    stopping.join()
+    stats = spanloom.stats()
+    assert stats["recorded"] + stats["dropped"].get("after_shutdown", 0) == 2
+    assert stats["queued"] == 0
+
+
+def test_a_shown_span_that_is_dropped_has_an_end() -> None:
+    memory = MemoryBackend(wants_pending=True)
+    spanloom.init(
+        backends=[memory], integrations=[], flush_interval_s=0.04,
+        processors=[lambda s: None if s.end_ns is not None else s],
+    )  # fmt: skip
+    with spanloom.span("dropped"):
+        time.sleep(0.3)
+        assert [s.status for s in memory.spans] == ["pending"]
+    spanloom.flush(5)
+    assert [(s.status, s.name) for s in memory.spans] == [("ok", "task")]
+    assert spanloom.stats()["dropped"] == {"processor": 1}
+
+
+def test_the_size_of_a_span_is_that_of_its_texts() -> None:
+    seen: list[int] = []
+    pipeline = Pipeline([MemoryBackend()])
+    pipeline._deliver = lambda batch, **_: seen.extend(n for _, n in batch)  # type: ignore[assignment,method-assign,misc]
+    recorder.use_sink(pipeline)
+    try:
+        with spanloom.span("big", note="x" * 100_000):
+            pass
+        pipeline._drain()
+    finally:
+        recorder.use_sink(None)
+    assert sum(seen) > 100_000
+
+
+def test_a_class_is_no_backend(lenient: None, caplog: Any) -> None:
+    spanloom.init(backends=[MemoryBackend], integrations=[])
+    assert "MemoryBackend(...)" in caplog.text
+
+
+def test_init_that_cannot_start_keeps_what_runs(
+    start: Callable[..., Any], lenient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rec = start()
+
+    def refuse(self: Pipeline) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "start", refuse)
+        start()
+    with spanloom.span("kept"):
+        pass
+    assert [s.name for s in rec.spans()] == ["kept"]

@@ -388,3 +388,117 @@ def test_a_span_over_init(start: Callable[..., Any]) -> None:
             pass
     assert [s.name for s in rec.spans()] == ["late"]
     assert rec.parent_of("late") is None
+
+
+def test_a_scope_entered_while_it_is_open(rec: Any, lenient: None, caplog: Any) -> None:
+    scope = spanloom.session("s")
+
+    def work() -> None:
+        with scope, spanloom.span("thread"):
+            pass
+
+    with scope:
+        with scope, spanloom.span("inner"):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        with spanloom.span("still"):
+            pass
+    with spanloom.span("after"):
+        pass
+    assert len(caplog.records) == 1
+    for name in ("inner", "thread", "still"):
+        assert rec.one(name).session == Session(id="s")
+    assert rec.one("after").session is None
+
+
+def test_what_started_inside_a_scope_stays_inside(rec: Any) -> None:
+    async def work(name: str, go: asyncio.Event) -> None:
+        await go.wait()
+        with spanloom.span(name):
+            pass
+
+    async def main() -> None:
+        go = asyncio.Event()
+        with spanloom.session("s"):
+            one = asyncio.create_task(work("task", go))
+        with spanloom.suppress():
+            two = asyncio.create_task(work("never", go))
+        go.set()
+        await asyncio.gather(one, two)
+        with spanloom.span("after"):
+            pass
+
+    asyncio.run(main())
+    assert sorted(s.name for s in rec.spans()) == ["after", "task"]
+    assert rec.one("task").session == Session(id="s")
+    assert rec.one("after").session is None
+
+
+def test_links_of_numbers_and_of_hex(rec: Any, lenient: None, caplog: Any) -> None:
+    with spanloom.span("a") as a:
+        pass
+    with spanloom.span("b") as b:
+        b.add_link(a.trace_hex, a.span_hex.upper(), "why")
+        b.add_link(a.trace_id, a.span_id)
+        for bad in ("x", a.span_hex, 0, -1, 2**128, None, True, 1.5):
+            b.add_link(bad, a.span_id)
+    assert [(k.trace_id, k.span_id) for k in rec.one("b").links] == [(a.trace_id, a.span_id)] * 2
+    assert len(caplog.records) == 1
+
+
+def test_events_without_end(rec: Any) -> None:
+    with spanloom.span("s"):
+        for number in range(3000):
+            spanloom.event(f"e{number}")
+    span = rec.one("s")
+    names = [event.name for event in span.events]
+    assert names == [f"e{n}" for n in (*range(128), *range(2872, 3000))]
+    assert span.faults == ("events: 2744 between the first and the last are left out",)
+
+
+def test_a_deep_stack_keeps_both_ends(rec: Any) -> None:
+    def fall(depth: int) -> None:
+        if not depth:
+            raise ValueError("deep")
+        fall(depth - 1)
+
+    with pytest.raises(ValueError, match="deep"), spanloom.span("s"):
+        fall(200)
+    stack = rec.one("s").error.stack
+    assert len(stack) == 65
+    assert stack[0].endswith("in test_a_deep_stack_keeps_both_ends")
+    assert stack[32] == "... 138 more"
+    assert stack[-1].endswith("in fall")
+
+
+@pytest.mark.parametrize(
+    ("errors", "status"),
+    [
+        ([TimeoutError(), TimeoutError()], "timeout"),
+        ([TimeoutError(), ExceptionGroup("g", [TimeoutError()])], "timeout"),
+        ([TimeoutError(), ValueError()], "error"),
+        ([asyncio.CancelledError()], "cancelled"),
+    ],
+)
+def test_a_group_is_what_all_in_it_are(rec: Any, errors: list[Any], status: str) -> None:
+    with pytest.raises(BaseExceptionGroup), spanloom.span("s"):
+        raise BaseExceptionGroup("g", errors)
+    assert rec.one("s").status == status
+
+
+def test_frames_of_callbacks_do_not_chain_up(rec: Any) -> None:
+    def runs() -> int:
+        for number in range(50):
+            active = Active(f"n{number}")
+            active.start(attach=False)
+            within = recorder.Within(active, lambda: True)
+            within.attach()
+            contextvars.copy_context().run(within.detach)
+            contextvars.copy_context().run(active.end)
+        depth, frame = 0, recorder.raw_frame()
+        while frame is not None:
+            depth, frame = depth + 1, frame.above
+        return depth
+
+    assert contextvars.Context().run(runs) == 1

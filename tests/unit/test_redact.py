@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from spanloom import types as t
 from spanloom.processors import RULES, Chain, RuleSet, default_chain
 from spanloom.processors.redact import Redactor
-from spanloom.processors.rules import Rule, find, luhn, secret_name
+from spanloom.processors.rules import WINDOW, Rule, find, luhn, secret_name
 from spanloom.settings import Settings
 
 SETTINGS = Settings(hash_key="test")
@@ -202,6 +202,69 @@ def test_i5_a_failing_rule_costs_the_field_and_is_said() -> None:
         ("detail.input.a", "withheld"),
         ("detail.output", "withheld"),
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"note": "sk-proj-A1b2C3d4E5f6G7h8J9k0", "note": "hello"}',
+        '{"note": "sk-pro\\u006a-A1b2C3d4E5f6G7h8J9k0", "note": "hello"}',
+        '{"password":"hunter2","password":null}',
+        '[{"name":"Authorization","value":"hunter2","value":1}]',
+        '{"a":{"b":"hunter2 of jane@x.org","b":1}, "a":{}}',
+    ],
+)
+def test_i4_a_name_that_stands_twice_hides_nothing(text: str) -> None:
+    new = redacted(text)
+    assert "A1b2" not in new
+    assert '"hunter2"' not in new
+    assert "jane" not in new
+    assert "REDACTED]" in new
+    json.loads(new)
+
+
+def test_json_in_which_nothing_is_found_stays_as_it_is() -> None:
+    for text in ('{"a": 1, "a": 2}', '{"api_key": 5, "token": 7}', '{ "password" : null }'):
+        assert redacted(text) == text
+
+
+def test_many_equal_names_cost_no_more_than_others() -> None:
+    began = time.perf_counter()
+    assert len(redacted({f"u{n}@x.org": 1 for n in range(10_000)})) == 10_000
+    twice = "{" + ",".join(['"a":1'] * 30_000) + "}"
+    assert redacted(twice) == twice
+    assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("number", [4111111111111111.0, 4.111111111111111e15])
+def test_i4_a_card_may_be_a_float(number: float) -> None:
+    new = default_chain(SETTINGS)[0](replace(SPAN, detail=t.Task(input={"a": number})))
+    assert new.detail == t.Task(input={"a": "[CC_REDACTED]"})
+    assert redacted(f'{{"a":{number}}}') == '{"a":"[CC_REDACTED]"}'
+    assert redacted([1e300, 4.5e15, -1e15]) == [1e300, 4.5e15, -1e15]
+
+
+def test_a_score_about_a_session_named_after_a_person_still_joins() -> None:
+    mail = "jane@example.org"
+    scores = (
+        t.Score(time_ns=1, name="s", value=1.0, target_session_id=mail),
+        t.Score(time_ns=1, name="s", value=1.0, target_session_id="s-1"),
+    )
+    new = default_chain(SETTINGS)[0](replace(SPAN, session=t.Session(id=mail), events=scores))
+    assert new.session is not None
+    first, second = new.events
+    assert isinstance(first, t.Score)
+    assert isinstance(second, t.Score)
+    assert first.target_session_id == new.session.id != "[EMAIL_REDACTED]"
+    assert second.target_session_id == "s-1"
+
+
+@pytest.mark.parametrize("secret", [*SECRETS.values(), "Bearer " + "a1" * 4096, "jane@x.org"])
+def test_i4_a_secret_at_the_edge_of_a_window_goes(secret: str) -> None:
+    for before in (1, len(secret) // 2, len(secret)):
+        text = "x " * ((WINDOW - before) // 2) + secret + " y" * 8000
+        assert find(text, RULES.rules) == find(text, RULES.rules, window=len(text))
+        assert secret[7:] not in redacted(text)
 
 
 def test_overlaps_become_one_of_the_longest_kind() -> None:

@@ -173,3 +173,15 @@ def test_undone_by_shutdown_and_under_a_foreign_wrapper(
     spanloom.shutdown()
     monkeypatch.undo()
     threading.Thread.start = original  # type: ignore[method-assign]
+
+
+def test_a_thread_that_cannot_start_keeps_its_own_run(
+    rec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = threading.Thread(target=work, args=("no",))
+    mine = lambda: None  # noqa: E731
+    thread.run = mine  # type: ignore[method-assign]
+    thread._started.set()  # type: ignore[attr-defined]
+    with spanloom.span("root"), pytest.raises(RuntimeError):
+        thread.start()
+    assert thread.__dict__["run"] is mine

@@ -32,6 +32,9 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command(
         "spanloom.cli.doctor", "say what is recorded here, where to, and what is in the way"
     ),
+    "demo": Command(
+        "spanloom.cli.demo", "record agents on LangGraph, with no account, and show them"
+    ),
 }
 
 _EPILOG = """\

@@ -4,6 +4,8 @@ The stages are: hard cap and normalise, media, content policy and redaction, lim
 processor, because most spans need none of them, and one look at the span can tell.
 """
 
+import json
+import re
 from functools import lru_cache
 from typing import Protocol
 
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 
 from spanloom.errors import strict
 from spanloom.processors.content import KEPT, REMOVED, Policy, Withholder, removed
+from spanloom.processors.fields import USER_IDS
 from spanloom.processors.keys import Hasher
 from spanloom.processors.limit import Limiter
 from spanloom.processors.media import Blobs
@@ -18,7 +21,7 @@ from spanloom.processors.normalise import Normaliser
 from spanloom.processors.redact import WITHHELD, Redactor, suspects, without_found
 from spanloom.processors.rules import RULES, Rule, RuleSet
 from spanloom.processors.survey import Survey
-from spanloom.types import DETAILS, Error, Redaction, Resource, Session, Span
+from spanloom.types import DETAILS, AnyEvent, Error, LLMCall, Redaction, Resource, Score, Span
 
 __all__ = [
     "KEPT",
@@ -31,6 +34,9 @@ __all__ = [
     "RuleSet",
     "default_chain",
 ]
+
+
+_HASHED = re.compile(r"[0-9a-f]{32}")
 
 
 class Settings(Protocol):
@@ -67,30 +73,45 @@ class Chain:
         self.hasher = Hasher(settings.dir, settings.hash_key)
         self._resource = lru_cache(maxsize=4)(self._redact_resource)
 
-    def __call__(self, span: Span) -> Span:
+    def __call__(self, span: Span, passed: Span | None = None) -> Span:
+        """``passed``: the span as it left here, before others changed it; its hashes stay."""
         try:
-            return self._process(span)
+            return self._process(span) if passed is None else self._again(span, passed)
         except Exception as exc:  # our fault: what was not checked does not go on
             if strict():
                 raise
             return bare(span, exc)
 
-    def _process(self, span: Span) -> Span:
+    def _again(self, span: Span, passed: Span) -> Span:
+        done = self._process(span, passed)
+        return replace(done, redactions=tuple(dict.fromkeys(done.redactions)))
+
+    def _rehash(self, text: str) -> str:
+        return text if _HASHED.fullmatch(text) else self.hasher(text)
+
+    def _process(self, span: Span, passed: Span | None = None) -> Span:
         span, survey = self._plain(span)
-        if span.user_id is not None and self._settings.user_ids == "hash":
+        if (
+            span.user_id is not None
+            and self._settings.user_ids == "hash"
+            and (passed is None or span.user_id != passed.user_id)
+        ):
             redaction = Redaction(field="user_id", kind="user_id")
             span = replace(
                 span, user_id=self.hasher(span.user_id), redactions=(*span.redactions, redaction)
             )
         policy = self._settings.content
+        if policy in ("full", "redacted") and self._settings.user_ids == "hash":
+            span = self._without_users(span)  # a policy that withholds parameters hashes them alike
         if policy != "full":
             if policy != "redacted":
-                span = Withholder(removed if policy == "none" else self.hasher)(span)
+                keyed = self.hasher if passed is None else self._rehash
+                span = Withholder(removed if policy == "none" else keyed)(span)
                 survey = self._survey(span, media=False)
             texts = (*survey.texts, *span.truncated, *span.faults)
             rules = suspects(texts, self._rules)
             if rules:
-                span = self._apart(Redactor(rules)(span), span.session)
+                span = self._apart(Redactor(rules)(span), span)
             if span.blobs:
                 span = without_found(span, self._rules)
         resource = self._resource(span.resource)
@@ -98,11 +119,39 @@ class Chain:
             span = replace(span, resource=resource)
         return self._limited(span, survey.longest)
 
-    def _apart(self, span: Span, before: Session | None) -> Span:
-        """Two sessions named after two people stay two: a keyed hash where the id itself was taken out."""
-        if before is None or span.session is None or span.session.id == before.id:
+    def _without_users(self, span: Span) -> Span:
+        """The parameters that name the user, hashed as ``user_id`` is, so that both join."""
+        detail = span.detail
+        if type(detail) is not LLMCall:
             return span
-        return replace(span, session=replace(span.session, id=self.hasher(before.id)))
+        named = [key for key in USER_IDS if detail.params.get(key)]
+        if not named:
+            return span
+        params, redactions = dict(detail.params), list(span.redactions)
+        for key in named:
+            value = params[key]
+            text = value if type(value) is str else json.dumps(value, sort_keys=True)
+            params[key] = self.hasher(text)
+            redactions.append(Redaction(field=f"detail.params.{key}", kind="user_id"))
+        return replace(span, detail=replace(detail, params=params), redactions=tuple(redactions))
+
+    def _apart(self, span: Span, before: Span) -> Span:
+        """Two sessions named after two people stay two: a keyed hash where the id itself was taken out."""
+        old, new = before.session, span.session
+        if old is not None and new is not None and old.id != new.id:
+            span = replace(span, session=replace(new, id=self.hasher(old.id)))
+        if span.events is not before.events:
+            events = map(self._targeted, span.events, before.events)
+            span = replace(span, events=tuple(events))
+        return span
+
+    def _targeted(self, event: AnyEvent, before: AnyEvent) -> AnyEvent:
+        if type(event) is not Score or type(before) is not Score:
+            return event
+        target = before.target_session_id
+        if target is None or event.target_session_id == target:
+            return event
+        return replace(event, target_session_id=self.hasher(target))
 
     def _survey(self, span: Span, *, media: bool) -> Survey:
         settings = self._settings

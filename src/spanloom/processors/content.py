@@ -78,6 +78,10 @@ class Withholder(Walker):
             return self.text(value, area, path)
         if area == "params" and type(value) in (int, float, bool):
             return value
+        if area == "attributes" and type(value) in (int, float, bool) and path:
+            key = path[1]
+            if type(key) is str and key.startswith("http."):  # status, sizes, ports: structure
+                return value
         if area == "tools" and path and path[1] == "response_format" and type(value) is dict:
             kind = value.get("type")
             rest = self._withhold(_text(value), path)

@@ -5,7 +5,7 @@ which the content policy can differ. A field that is not named is structure (ids
 models): it is made plain and otherwise left alone. A test holds that every field is in one of both.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from types import UnionType
 from typing import (
     Any,
@@ -123,6 +123,9 @@ AREAS: Final[Mapping[type[Struct], Mapping[str, Area]]] = {
 OWN: Final = frozenset({"resource", "redactions", "truncated", "faults", "blobs"})
 """Fields of ``Span`` that the chain itself writes, or treats apart."""
 
+USER_IDS: Final = ("user", "safety_identifier")
+"""Of ``LLMCall.params`` those that name a user to the provider."""
+
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -224,6 +227,15 @@ class Walker:
                 return same(value, [self.struct(v, area, (path, i)) for i, v in enumerate(value)])
             case "texts":
                 return same(value, [self.text(v, area, (path, i)) for i, v in enumerate(value)])
+
+
+def distinct(name: str, taken: Container[str], tried: dict[str, int]) -> str:
+    """``name`` with a mark where it is taken; ``tried`` keeps many equal names from costing more each."""
+    new = name
+    while new in taken:
+        number = tried[name] = tried.get(name, 0) + 1
+        new = f"{name}'" if number == 1 else f"{name}'{number}"
+    return new
 
 
 def same(old: tuple[Any, ...], new: list[Any]) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """Make whatever a program passed into plain JSON-like data within bounds. Never raises.
 
-Code of the user runs only where nothing else tells what an object is (``model_dump``, ``repr``),
-and what it raises costs that one value.
+Code of the user runs only where nothing else tells what an object is (``model_dump``, the items of
+a mapping; never ``repr``, which may ask a database), and what it raises costs that one value.
 """
 
 import re
@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from math import isfinite
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -23,7 +24,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from spanloom import types as t
-from spanloom.processors.fields import PLAIN, PLANS, Area, Path, Shape, Walker, render
+from spanloom.processors.fields import PLAIN, PLANS, Area, Path, Shape, Walker, distinct, render
 from spanloom.processors.media import BINARY_KEYS, Blobs, decode, decode_url
 from spanloom.processors.survey import MAX_NODES, SPAN_VALUES, may_be_media
 
@@ -37,6 +38,12 @@ _TOKEN_CHARS: Final = 512
 _PLAIN_TEXT: tuple[type, ...] = (
     datetime, date, time, timedelta, Decimal, UUID, PurePath, Fraction, complex,
 )  # fmt: skip
+_SPEAKING: tuple[type, ...] = (
+    IPv4Address, IPv6Address, IPv4Network, IPv6Network, tzinfo, type(...), type(NotImplemented),
+)  # fmt: skip
+"""Classes whose ``repr`` runs no other's code and tells more than their name."""
+_SPEAKING_MODULES: Final = frozenset({"builtins", "datetime", "ipaddress", "types", "zoneinfo"})
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 _CODE: tuple[type, ...] = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType)
 
 
@@ -128,6 +135,8 @@ class Normaliser(Walker):
             return value if -(2**63) <= value < 2**63 else self._big(value)
         if kind is float:
             return value if isfinite(value) else str(value)
+        if (kind is dict or kind is list) and not value:
+            return value
         self._nodes -= 1
         if self._nodes < 0:
             self._cut(path)
@@ -152,14 +161,13 @@ class Normaliser(Walker):
 
     def _mapping(self, value: Mapping[Any, Any], path: Path, depth: int) -> dict[str, t.Value]:
         new: dict[str, t.Value] = {}
+        tried: dict[str, int] = {}
         for key, item in list(value.items()):
             if self._nodes <= 0:
                 self._cut(path)
                 break
             self._nodes -= 1
-            name = self._key(key, path)
-            while name in new:
-                name += "'"
+            name = distinct(self._key(key, path), new, tried)
             inner = (path, name)
             if type(item) is str and name in BINARY_KEYS and may_be_media(item):
                 new[name] = self._media(item, value, inner)
@@ -203,6 +211,9 @@ class Normaliser(Walker):
             return self._any(plainer, path, depth - 1)
 
         kind = type(value)
+        if any("__class__" in base.__dict__ for base in kind.__mro__[:-1]):
+            # a proxy: to ask what it is would load what it stands for
+            return f"<{_name(value)}>"
         match value:
             case Enum():
                 return again(value.value)
@@ -233,6 +244,8 @@ class Normaliser(Walker):
                 return sorted(self._sequence(value, path, depth), key=str)
             case list() | tuple() | deque() | range():
                 return self._sequence(value, path, depth)
+            case _ if kind in _VIEWS:
+                return self._sequence(value, path, depth)
         if kind.__module__.partition(".")[0] in (
             "numpy",
             "pandas",
@@ -254,9 +267,11 @@ class Normaliser(Walker):
             return again(dict(value.__dict__))
         if hasattr(kind, "__next__") or hasattr(kind, "__anext__") or hasattr(kind, "__await__"):
             return f"<{kind.__name__}>"  # never consumed: it is the program's
-        if getattr(kind, "__repr__", None) is object.__repr__:
-            return f"<{_name(value)}>"  # not the address, which differs from run to run
-        return self._text(repr(value), path)
+        if isinstance(value, _SPEAKING) and kind.__module__ in _SPEAKING_MODULES:
+            return self._text(repr(value), path)
+        named = f"<{_name(value)}>"
+        held = self._mapping(_attributes(value), path, depth)
+        return {"type": named, **held} if held else named
 
     def _fields(
         self, value: Any, names: tuple[str, ...], path: Path, depth: int
@@ -330,6 +345,21 @@ def _items(value: Any) -> Iterator[Any]:
     if isinstance(value, list | tuple):
         return iter(value)
     return iter(() if isinstance(value, Iterator) else (value,))
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """The plain ones that are public, read without code of the class."""
+    try:
+        held = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    if type(held) is not dict:
+        return {}
+    return {
+        key: item
+        for key, item in list(held.items())
+        if type(key) is str and key[:1] != "_" and type(item) in PLAIN
+    }
 
 
 def _model(value: Any) -> Any:

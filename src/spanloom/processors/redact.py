@@ -5,12 +5,13 @@ Fails closed: what a rule could not check is withheld.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
-from spanloom.processors.fields import Area, Path, Walker, render
+from spanloom.processors.fields import Area, Path, Walker, distinct, render
 from spanloom.processors.rules import (
+    ASSIGNED,
     RULES,
     Rule,
     RuleSet,
@@ -49,6 +50,7 @@ class Redactor(Walker):
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = RuleSet(rules)
+        self._unnamed = RuleSet(rule for rule in self._rules.rules if rule is not ASSIGNED)
         self._found: dict[tuple[str, str], int] = {}
 
     def __call__(self, span: Span) -> Span:
@@ -108,24 +110,24 @@ class Redactor(Walker):
         if kind is list:
             return self._list(value, path, levels)
         if kind in (int, float) and not -CARD_SIZED < value < CARD_SIZED:
-            text = str(value)
+            # as the program would write it: 4111111111111111.0 is a card too
+            text = str(int(value) if kind is float and value.is_integer() else value)
             redacted = self.text(text, "inherit", path)
             return value if redacted == text else redacted
         return value
 
     def _mapping(self, values: Mapping[str, Value], path: Path, levels: int) -> Mapping[str, Value]:
         new: dict[str, Value] = {}
+        tried: dict[str, int] = {}
         changed = False
         properties = path is not None and path[1] == "properties"  # names of a JSON Schema
         named = values.get("name", values.get("key")) if "value" in values else None
         for key, value in values.items():
-            name = self.text(key, "inherit", (path, "<key>"))
-            while name in new:
-                name += "'"
+            name = distinct(self.text(key, "inherit", (path, "<key>")), new, tried)
             inner = (path, name)
             if secret_name(key) and not (properties and type(value) is dict):
                 item = self._secret(key, value, inner)
-            elif key == "value" and type(named) is str and secret_name(named):
+            elif type(named) is str and key.partition("'")[0] == "value" and secret_name(named):
                 item = self._secret(named, value, inner)
             else:
                 item = self._value(value, inner, levels)
@@ -158,9 +160,12 @@ class Redactor(Walker):
             document = self._json(text, path, levels)
             if document is not None:
                 return document
-        rules = self._rules.rules
+        return self._scan(text, path, self._rules)
+
+    def _scan(self, text: str, path: Path, among: RuleSet) -> str:
+        rules = among.rules
         if len(text) > _SCREEN_CHARS:
-            rules = self._rules.suspects(text)
+            rules = among.suspects(text)
         hits = find(text, rules) if rules else ()
         if not hits:
             return text
@@ -175,18 +180,31 @@ class Redactor(Walker):
     def _json(self, text: str, path: Path, levels: int) -> str | None:
         """The redacted document, or ``None`` if ``text`` is none (or holds only a name or number)."""
         try:
-            value = json.loads(text)
+            value = json.loads(text, object_pairs_hook=_pairs)
         except (ValueError, RecursionError):
             return None
         new = self._value(value, path, levels - 1)
         if new is value or new == value:
-            return text
+            # names were looked at with their values: an "api_key" that is a number is none
+            return self._scan(text, path, self._unnamed) if levels == _JSON_LEVELS else text
         compact = '": ' not in text
         return json.dumps(new, ensure_ascii=False, separators=(",", ":") if compact else None)
 
     def _note(self, path: Path, kind: str, count: int = 1) -> None:
         key = (render(path), kind)
         self._found[key] = self._found.get(key, 0) + count
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of which nothing is lost: where a name is there twice, the last one keeps it."""
+    new = dict(pairs)
+    if len(new) == len(pairs):
+        return new
+    new = {}
+    tried: dict[str, int] = {}
+    for key, value in reversed(pairs):
+        new[distinct(key, new, tried)] = value
+    return dict(reversed(new.items()))
 
 
 def without_found(span: Span, rules: RuleSet) -> Span:

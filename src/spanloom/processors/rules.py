@@ -2,12 +2,13 @@
 
 A rule costs nothing on a text that cannot match it. ``Screen`` looks at a text once, in views from
 which everything is deleted that no rule asks for, and says which rules may match; their patterns
-run only then. All patterns are bounded, or begin with a literal, so time is linear in the text.
+run only then. All patterns are bounded (see ``OVERLAP``), so time is linear in the text.
 """
 
 import re
+import time
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, Literal, get_args
 
@@ -31,8 +32,8 @@ def whole(match: re.Match[str]) -> tuple[int, int] | None:
 class Rule(Struct, frozen=True, kw_only=True, eq=False):
     """One detector.
 
-    ``hints``: one of them must be in the ``view``. ``pattern``: bounded, or linear because it
-    begins with a literal. ``spot``: what of a match is to go, or ``None`` if it is none after all.
+    ``hints``: one of them must be in the ``view``. ``pattern``: bounded by ``OVERLAP`` (``spot`` may
+    look further). ``spot``: what of a match is to go, or ``None`` if it is none after all.
     """
 
     name: str
@@ -114,12 +115,37 @@ def _long_words(raw: bytes) -> str:
     return b"\n".join(found).decode("latin-1")
 
 
-def find(text: str, rules: Sequence[Rule]) -> list[Hit]:
+WINDOW: Final = 32 * 1024
+"""Longer texts are gone over in pieces: one step of a pattern holds the interpreter's lock."""
+
+OVERLAP: Final = 12 * 1024
+"""How far a pattern may look from where its match begins; the longest of ours takes 8,200 characters."""
+
+
+def matches(pattern: re.Pattern[str], text: str, window: int = WINDOW) -> Iterator[re.Match[str]]:
+    """What ``finditer`` gives for a pattern that is bounded, with a pause for other threads."""
+    end, at = len(text), 0
+    if end <= window:
+        yield from pattern.finditer(text)
+        return
+    while at < end:
+        stop = at + window
+        # what stands before ``at`` can still be seen by a look-behind
+        for match in pattern.finditer(text, at, min(stop + OVERLAP, end)):
+            if match.start() >= stop:
+                break
+            yield match
+            at = match.end()
+        at = max(at, stop)
+        time.sleep(0)
+
+
+def find(text: str, rules: Sequence[Rule], window: int = WINDOW) -> list[Hit]:
     """What is to be replaced, in order; overlapping finds become one, of the longest one's kind."""
     hits = []
     for rule in rules:
         done = 0
-        for match in rule.pattern.finditer(text):
+        for match in matches(rule.pattern, text, window):
             # a spot may reach beyond its match: what lies inside is gone already
             span = rule.spot(match) if match.end() > done else None
             if span is not None:

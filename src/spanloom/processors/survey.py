@@ -165,5 +165,7 @@ class Survey:
         elif kind is float:
             if not isfinite(value):
                 raise Odd
+            if not -CARD_SIZED < value < CARD_SIZED and value.is_integer():
+                self.texts.append(str(int(value)))
         elif kind is not bool and value is not None:
             raise Odd
