@@ -19,7 +19,11 @@ if not found.get("pyTypedPath"):
     sys.exit("spanloom/py.typed is not seen")
 counts = found["exportedSymbolCounts"]
 print(f"public symbols: {counts}, complete: {found['completenessScore']:.1%}")
+unknown = 0
 for symbol in found["symbols"]:
+    if symbol["name"].startswith("spanloom.demo."):  # a program that we ship, and no interface
+        continue
     if symbol["isExported"] and not symbol["isTypeKnown"] and not symbol["isTypeAmbiguous"]:
+        unknown += 1
         print(symbol["name"], *(d["message"] for d in symbol["diagnostics"]), sep="\n  ")
-sys.exit(1 if counts["withUnknownType"] else 0)
+sys.exit(1 if unknown else 0)

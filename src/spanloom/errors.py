@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from types import TracebackType
 
-log = logging.getLogger("spanloom")
+log: logging.Logger = logging.getLogger("spanloom")
 
 
 def strict() -> bool:
@@ -36,7 +36,7 @@ class SpanloomError(Exception):
 class _Guard:
     """``with guard:`` around our own work on a user's thread. Never around the user's call."""
 
-    faults = 0
+    faults: int = 0
 
     def __enter__(self) -> None:
         return None
@@ -69,7 +69,7 @@ def place(tb: TracebackType | None) -> str:
     return f"{tb.tb_frame.f_code.co_filename}:{tb.tb_lineno}" if tb is not None else "?"
 
 
-guard = _Guard()
+guard: _Guard = _Guard()
 
 _scrubber: Callable[[str], str] | None = None
 

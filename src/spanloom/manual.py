@@ -82,18 +82,18 @@ class _KindMaker:
         return target if callable(target) else maker(self._kind, "", attributes)
 
 
-workflow = _KindMaker("workflow")
-agent = _KindMaker("agent")
-tool = _KindMaker("tool")
-task = _KindMaker("task")
-retrieval = _KindMaker("retrieval")
-rerank = _KindMaker("rerank")
-embedding = _KindMaker("embedding")
-memory = _KindMaker("memory")
-guardrail = _KindMaker("guardrail")
-evaluation = _KindMaker("evaluation")
-plan = _KindMaker("plan")
-mcp = _KindMaker("mcp")
+workflow: _KindMaker = _KindMaker("workflow")
+agent: _KindMaker = _KindMaker("agent")
+tool: _KindMaker = _KindMaker("tool")
+task: _KindMaker = _KindMaker("task")
+retrieval: _KindMaker = _KindMaker("retrieval")
+rerank: _KindMaker = _KindMaker("rerank")
+embedding: _KindMaker = _KindMaker("embedding")
+memory: _KindMaker = _KindMaker("memory")
+guardrail: _KindMaker = _KindMaker("guardrail")
+evaluation: _KindMaker = _KindMaker("evaluation")
+plan: _KindMaker = _KindMaker("plan")
+mcp: _KindMaker = _KindMaker("mcp")
 
 
 def llm_call(name: str | None = None, /, **fields: Any) -> SpanMaker:

@@ -106,11 +106,11 @@ class Frame:
     """
 
     above: "Frame | None" = None
-    is_span = False
+    is_span: bool = False
     span: "Active | Remote | None" = None
     """The nearest span above, running or not."""
     ambient: Ambient = NOTHING
-    closed = False
+    closed: bool = False
 
     @property
     def over(self) -> bool:
@@ -124,7 +124,7 @@ class Scope(Frame):
     After its block it still holds in the tasks and threads that were started inside.
     """
 
-    _entered = False
+    _entered: bool = False
     _again: object = None
     _token: "Token[Frame | None] | None" = None
 
@@ -199,11 +199,11 @@ def left_again(owner: object) -> bool:
 class Remote(Frame):
     """A span of another process or another library: a parent, nothing more."""
 
-    is_span = True
-    dropped = False
-    has_children = False
-    parent = None
-    kind = "remote"
+    is_span: bool = True
+    dropped: bool = False
+    has_children: bool = False
+    parent: "Active | Remote | None" = None
+    kind: str = "remote"
 
     def __init__(
         self, trace_id: int, span_id: int, ambient: Ambient = NOTHING, above: Frame | None = None
@@ -362,13 +362,13 @@ class Active(Frame):
     """
 
     # What most spans never set lies in the class: an instance pays only for what it has.
-    is_span = True
+    is_span: bool = True
     parent: "Active | Remote | None" = None
-    trace_id = 0
-    span_id = 0
-    anchor = 0
-    tick = 0
-    tock = 0
+    trace_id: int = 0
+    span_id: int = 0
+    anchor: int = 0
+    tick: int = 0
+    tock: int = 0
     sink: Sink | None = None
     response: Any = None
     failure: Failure | None = None
@@ -376,23 +376,23 @@ class Active(Frame):
     watch: Any = None
     fields: dict[str, Any] | None = None
     events: list[AnyEvent] | None = None
-    events_left_out = 0
+    events_left_out: int = 0
     links: list[Link] | None = None
     ended_by: str | None = None
-    complete = True
-    dropped = False
-    has_children = False
-    pended = False
+    complete: bool = True
+    dropped: bool = False
+    has_children: bool = False
+    pended: bool = False
     claimant: "Active | None" = None
     inner: "list[Active] | None" = None
-    ends_with_inner = False
+    ends_with_inner: bool = False
     """Its framework does not tell when it is cancelled: the call inside does."""
     together: "list[Active] | None" = None
     """Calls that a framework starts at once and makes one after the other, this one among them."""
-    ended = False
+    ended: bool = False
     """Of a call inside another or with others inside: its own part is over and noted."""
     attempts: list[Attempt] | None = None
-    weight = 512
+    weight: int = 512
     """Bytes this span holds, roughly."""
     handoffs: dict[str, list[list[Link]]] | None = None
     """Given somewhere below and not taken yet, by the receiver's name. One is a list that empties."""
@@ -401,7 +401,7 @@ class Active(Frame):
     """The integration's judgement of an exception's note and class names. Runs on the worker."""
     input: Any = None
     """What a decorated function was called with: (bound names, args, kwargs)."""
-    integration = "manual"
+    integration: str = "manual"
     extract: "Extract | None" = None
     request: Any = None
     _previous: Frame | None = None

@@ -80,12 +80,13 @@ def publish(title: str) -> str:
 
 
 def transfer(to):
-    @tool(f"transfer_to_{to}", description=f"Hand over to the {to}.")
+    @tool(f"transfer_to_{to}")
     def handoff(
         reason: str,
         state: Annotated[dict, InjectedState],
         tool_call_id: Annotated[str, InjectedToolCallId],
     ) -> Command:
+        """Hand over to the agent of that name."""
         say(f"  to the {to}: {reason}")
         done = ToolMessage(f"Handed over to the {to}.", tool_call_id=tool_call_id)
         return Command(
