@@ -1,7 +1,7 @@
 """From the references of a recorded span to the typed event. Runs on the worker."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ from .types import (
     Usage,
 )
 
-pid = os.getpid
+pid: Callable[[], int] = os.getpid
 
 CONTROL_FLOW: set[str] = {"GeneratorExit", "StopIteration", "StopAsyncIteration"}
 """Exception classes that end a span without being an error. Integrations add theirs."""

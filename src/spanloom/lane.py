@@ -82,7 +82,9 @@ class Lane:
         self._closing_at: float | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
-        self.accepted = self.sent = self.retries = 0
+        self.accepted: int = 0
+        self.sent: int = 0
+        self.retries: int = 0
         self.dropped: dict[str, int] = {}
         self._reported = BackendReport()
         self._last_error: str | None = None

@@ -43,7 +43,8 @@ class ASGIMiddleware:
     """
 
     def __init__(self, app: ASGIApp, *, ignore: Collection[str] = IGNORED) -> None:
-        self.app, self.ignore = app, frozenset(ignore)
+        self.app: ASGIApp = app
+        self.ignore: frozenset[str] = frozenset(ignore)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope.get("type") not in ("http", "websocket") or scope.get("path") in self.ignore:
@@ -98,7 +99,8 @@ class WSGIMiddleware:
     """
 
     def __init__(self, app: WSGIApp, *, ignore: Collection[str] = IGNORED) -> None:
-        self.app, self.ignore = app, frozenset(ignore)
+        self.app: WSGIApp = app
+        self.ignore: frozenset[str] = frozenset(ignore)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", ""))

@@ -4,6 +4,7 @@ Needs only the API package, and only once the application has imported it: ``arm
 import and costs nothing until then. We never touch the global tracer provider.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import recorder
@@ -56,7 +57,7 @@ class Bridge:
 
         self._current_span = trace.get_current_span
         self._attach = otel_context.attach
-        self.context = otel_context.get_current
+        self.context: Callable[[], Any] = otel_context.get_current
         self._with_span = trace.set_span_in_context
         self._ours = _span_class(trace)
 

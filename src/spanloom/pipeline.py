@@ -77,11 +77,12 @@ class Pipeline:
         settings: Settings | None = None,
         resource: Resource | None = None,
     ) -> None:
-        self.settings = settings = settings or Settings()
-        self.resource = resource or Resource()
+        self.settings: Settings = settings or Settings()
+        settings = self.settings
+        self.resource: Resource = resource or Resource()
         self._processors = processors
         self._chain: tuple[Processor, ...] | None = None
-        self.lanes = [
+        self.lanes: list[Lane] = [
             Lane(
                 backend,
                 max_spans=settings.lane_spans,
@@ -121,7 +122,7 @@ class Pipeline:
         self._stopping = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self.recorded = 0
+        self.recorded: int = 0
         self.dropped: defaultdict[str, int] = defaultdict(int)
         self._dropped_reported = 0
         self.faults: dict[str, int] = {}

@@ -128,6 +128,10 @@ class Scope(Frame):
     _again: object = None
     _token: "Token[Frame | None] | None" = None
 
+    above: "Frame | None" = None
+    span: "Active | Remote | None" = None
+    ambient: Ambient = NOTHING
+
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
 
@@ -208,8 +212,11 @@ class Remote(Frame):
     def __init__(
         self, trace_id: int, span_id: int, ambient: Ambient = NOTHING, above: Frame | None = None
     ) -> None:
-        self.trace_id, self.span_id, self.ambient, self.above = trace_id, span_id, ambient, above
-        self.anchor = time_ns() - perf_counter_ns()
+        self.trace_id: int = trace_id
+        self.span_id: int = span_id
+        self.ambient: Ambient = ambient
+        self.above: Frame | None = above
+        self.anchor: int = time_ns() - perf_counter_ns()
 
 
 _current: ContextVar[Frame | None] = ContextVar("spanloom_frame", default=None)
@@ -262,7 +269,7 @@ class Failure:
             self.message = "<unprintable>"
         stack: list[tuple[str, int, str]] = []
         last: deque[tuple[str, int, str]] = deque(maxlen=32)
-        self.left_out = -32
+        self.left_out: int = -32
         """Frames of the stack between the first 32 and the last 32."""
         tb = error.__traceback__
         while tb is not None:
@@ -305,9 +312,9 @@ class Within(Frame):
     """
 
     def __init__(self, active: "Active", inside: Callable[[], object]) -> None:
-        self.span = active
-        self.inside = inside
-        self.ambient = active.ambient
+        self.span: Active | Remote | None = active
+        self.inside: Callable[[], object] = inside
+        self.ambient: Ambient = active.ambient
         frame = _current.get()
         while frame is not None and frame.over:
             frame = frame.above
@@ -362,6 +369,7 @@ class Active(Frame):
     """
 
     # What most spans never set lies in the class: an instance pays only for what it has.
+    ambient: Ambient = NOTHING
     is_span: bool = True
     parent: "Active | Remote | None" = None
     trace_id: int = 0
@@ -414,7 +422,7 @@ class Active(Frame):
     ) -> None:
         self.name = name
         self.kind: Kind = kind
-        self.attributes = attributes
+        self.attributes: dict[str, Any] | None = attributes
 
     # -- life ----------------------------------------------------------------------------------
 

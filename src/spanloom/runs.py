@@ -26,7 +26,10 @@ class Run:
     __slots__ = ("__weakref__", "active", "below", "facts", "id", "over", "within")
 
     def __init__(self, id: Hashable, over: "Run | None", active: Active | None, facts: Any) -> None:
-        self.id, self.over, self.active, self.facts = id, over, active, facts
+        self.id: Hashable = id
+        self.over: Run | None = over
+        self.active: Active | None = active
+        self.facts: Any = facts
         self.below: dict[Hashable, Run] = {}
         self.within: Within | None = None
 

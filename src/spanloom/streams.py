@@ -127,8 +127,8 @@ class BodyWatch(Watch):
     def __init__(self, active: Active, note: Callable[[BaseException], Any] | None = None) -> None:
         super().__init__(active, note)
         self.pieces: list[tuple[int, bytes]] = []
-        self.size = 0
-        self.exhausted = False
+        self.size: int = 0
+        self.exhausted: bool = False
 
     def seen_whole(self) -> bool:
         return self.exhausted

@@ -61,7 +61,7 @@ class LocalBackend:
         rotate_bytes: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.dir = _absolute(os.fspath(settings.dir if dir is None else dir))
+        self.dir: str = _absolute(os.fspath(settings.dir if dir is None else dir))
         self._rotate_bytes = settings.rotate_bytes if rotate_bytes is None else rotate_bytes
         self._clock = clock
         self._fd: int | None = None

@@ -22,7 +22,7 @@ from spanloom.store import TraceSummary
 from . import trace
 from .traces import where
 
-HERE = Path(__file__).parent.parent / "demo"
+HERE = Path(__file__).parent.parent / "_demo"
 _NEEDED = ("langgraph", "langchain_openai", "openai")
 _INSTALL = 'pip install "spanloom[langgraph,openai]" langchain-openai'
 _READY_S = 30.0

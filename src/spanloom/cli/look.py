@@ -60,7 +60,7 @@ def look(name: str) -> Seen:
 
 
 if __name__ == "__main__":
-    answer = msgspec.json.encode(look(sys.argv[1])).decode()
+    answer: str = msgspec.json.encode(look(sys.argv[1])).decode()
     sys.stdout.flush()
     os.write(1, f"\n{MARK}{answer}\n".encode())
     os._exit(0)  # threads that a framework started must not keep this process

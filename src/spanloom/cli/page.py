@@ -48,10 +48,10 @@ class Page:
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:  # a name with an umlaut must not end the command
             reconfigure(errors="backslashreplace")
-        self.console = Console(highlight=False, markup=False, emoji=False)
-        self.width = max(self.console.width, 60)
+        self.console: Console = Console(highlight=False, markup=False, emoji=False)
+        self.width: int = max(self.console.width, 60)
         encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
-        self.glyphs = _FINE if encoding.startswith("utf") else _ASCII
+        self.glyphs: Glyphs = _FINE if encoding.startswith("utf") else _ASCII
 
     def line(self, text: Text | str = "") -> None:
         self.console.print(text.rstrip() or "" if isinstance(text, str) else text, soft_wrap=True)

@@ -70,7 +70,7 @@ class Chain:
     def __init__(self, settings: Settings, rules: RuleSet = RULES) -> None:
         self._settings = settings
         self._rules = rules
-        self.hasher = Hasher(settings.dir, settings.hash_key)
+        self.hasher: Hasher = Hasher(settings.dir, settings.hash_key)
         self._resource = lru_cache(maxsize=4)(self._redact_resource)
 
     def __call__(self, span: Span, passed: Span | None = None) -> Span:

@@ -72,7 +72,7 @@ class RuleSet:
     """Rules, and their hints by view, ready to be looked for in all texts of a span at once."""
 
     def __init__(self, rules: Iterable["Rule"]) -> None:
-        self.rules = tuple(rules)
+        self.rules: tuple[Rule, ...] = tuple(rules)
         self._hints: dict[View, list[tuple[str, Rule]]] = {
             view: [(hint, rule) for rule in self.rules if rule.view == view for hint in rule.hints]
             for view in get_args(View)

@@ -87,7 +87,7 @@ class Survey:
         self._media = media
         self._struct(span)
         lengths = [*map(len, self.texts)]
-        self.longest = max(lengths)
+        self.longest: int = max(lengths)
         if media and (sum(lengths) > SPAN_VALUES * max_bytes or self._over(max_bytes)):
             raise Odd
 

@@ -257,7 +257,8 @@ class Sum:
     __slots__ = ("calls", "cost", "counts", "unpriced")
 
     def __init__(self) -> None:
-        self.calls = self.unpriced = 0
+        self.calls: int = 0
+        self.unpriced: int = 0
         self.counts: list[int | None] = [None, None, None, None]
         self.cost: float | None = None
 

@@ -80,7 +80,7 @@ class FakeProvider:
         port: int = 0,
         log: str | Path | None = None,
     ) -> None:
-        self.seed = SystemRandom().randrange(1 << 31) if seed is None else seed
+        self.seed: int = SystemRandom().randrange(1 << 31) if seed is None else seed
         self.flavour: Flavour = flavour
         self._server = Server(self._handle, port=port)
         self._log = Path(log) if log else None

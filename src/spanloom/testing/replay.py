@@ -91,7 +91,7 @@ class Replay:
     """
 
     def __init__(self, *folders: str | Path, port: int = 0) -> None:
-        self.interactions = tuple(read(Path(folder) for folder in folders))
+        self.interactions: tuple[Interaction, ...] = tuple(read(Path(folder) for folder in folders))
         self.misses: list[Miss] = []
         self._server = Server(self._handle, port=port)
         self._lock = threading.Lock()

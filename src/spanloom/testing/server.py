@@ -71,8 +71,8 @@ class Connection:
         self._sock = sock
         self._closing = closing
         self._unread = b""
-        self.alive = True
-        self.started = False
+        self.alive: bool = True
+        self.started: bool = False
 
     def read(self) -> Request | None:
         """The next request, or ``None`` when the client has closed."""

@@ -53,7 +53,7 @@ class Other:
     def __init__(self, trouble: Exception | float | None = None) -> None:
         self.trouble = trouble
         self.spans: list[Span] = []
-        self.over = threading.Event()
+        self.over: threading.Event = threading.Event()
 
     def export(self, batch: Sequence[Span], /) -> None:
         """Take, raise, or hang for so many seconds."""

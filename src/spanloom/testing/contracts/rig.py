@@ -92,7 +92,7 @@ class Rig:
         self.scenarios = scenarios
         self.provider = provider
         self.place = place
-        self.memory = MemoryBackend()
+        self.memory: MemoryBackend = MemoryBackend()
         self.quiet = True
         """False where a case expects a warning."""
 

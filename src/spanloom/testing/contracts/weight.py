@@ -33,7 +33,7 @@ class Counting:
     name = "counting"
 
     def __init__(self) -> None:
-        self.spans = 0
+        self.spans: int = 0
 
     def export(self, batch: Sequence[Span], /) -> None:
         """Count."""
