@@ -16,7 +16,8 @@ for name in list(os.environ):
     if name.startswith(("SPANLOOM_", "OTEL_", "OPENAI_")) and name != "SPANLOOM_CASSETTES":
         del os.environ[name]
 os.environ["SPANLOOM_STRICT"] = "1"
-for name in ("FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE"):  # what a test runner or CI wants of its own
+# what a test runner or CI wants for its own output
+for name in ("FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE"):
     os.environ.pop(name, None)
 
 hypothesis.settings.register_profile("spanloom", deadline=None, print_blob=True)
