@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,13 @@ os.environ["SPANLOOM_STRICT"] = "1"
 # what a test runner or CI wants for its own output
 for name in ("FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE"):
     os.environ.pop(name, None)
+
+# A runner started in the background by a shell ignores these, and so would every program that a test
+# starts and sends them to.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, default)
 
 hypothesis.settings.register_profile("spanloom", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("spanloom")
