@@ -256,13 +256,14 @@ def test_on_a_terminal_lines_fit_and_have_colour() -> None:
 
 
 def test_a_reader_that_goes_away_does_not_end_the_program() -> None:
+    # flushed, because Python itself drops what stdout still holds when stderr breaks at the end
     code = (
         "import spanloom, sys; spanloom.init(backends=['console'], integrations=[])\n"
         "import os, time\n"
         "for n in range(3):\n"
         "    with spanloom.workflow('w'): pass\n"
         "    spanloom.flush(1)\n"
-        "print('survived')"
+        "print('survived', flush=True)"
     )
     read, write = os.pipe()
     os.close(read)
