@@ -256,7 +256,7 @@ def test_on_a_terminal_lines_fit_and_have_colour() -> None:
 
 
 def test_a_reader_that_goes_away_does_not_end_the_program() -> None:
-    # flushed, because Python itself drops what stdout still holds when stderr breaks at the end
+    # unbuffered, because Python itself drops what stdout still holds when stderr breaks at the end
     code = (
         "import spanloom, sys; spanloom.init(backends=['console'], integrations=[])\n"
         "import os, time\n"
@@ -268,7 +268,7 @@ def test_a_reader_that_goes_away_does_not_end_the_program() -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-c", code], stderr=write, stdout=subprocess.PIPE, check=False
+        [sys.executable, "-u", "-c", code], stderr=write, stdout=subprocess.PIPE, check=False
     )
     os.close(write)
     assert done.stdout == b"survived\n"
