@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
 from . import lifecycle, otel, plugins, threads
@@ -54,6 +55,9 @@ def init(
         if found.disabled:
             shutdown()
             return
+        # Here and not on the worker: beside a program that never pauses, whose interpreter it has to
+        # wait for at each file, the import would take it seconds.
+        import_module("spanloom.processors")
         pipeline = Pipeline(
             plugins.backends(found),
             lambda: plugins.chain(found),
