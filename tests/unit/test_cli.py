@@ -327,15 +327,18 @@ def test_run_dies_of_what_its_child_died_of(number: signal.Signals, tmp_path: Pa
     assert not list(tmp_path.glob("core*"))
 
 
+# os.write: a handler that comes while `print` still flushes may not print, which is an error there
 WAITS = """
-import signal, sys, time
+import os, signal, sys, time
+def say(word):
+    os.write(1, f"{word}\\n".encode())
 def got(number, frame):
-    print(signal.Signals(number).name, flush=True)
+    say(signal.Signals(number).name)
     if number == signal.SIGTERM:
         sys.exit(3)
 for name in ("SIGINT", "SIGHUP", "SIGUSR1", "SIGQUIT", "SIGTERM"):
     signal.signal(getattr(signal, name), got)
-print("ready", flush=True)
+say("ready")
 while True:
     time.sleep(0.05)
 """
