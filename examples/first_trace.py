@@ -1,4 +1,4 @@
-"""The first trace, with no account and no network: ``./demo`` runs this.
+"""The first trace of an OpenAI program, with no account and no network.
 
 Starts a fake provider on a loopback port, runs ``examples/support.py`` under ``spanloom run``, and
 shows what was recorded beside what the provider says it answered: other figures on every run. The

@@ -24,7 +24,7 @@ from .traces import where
 
 HERE = Path(__file__).parent.parent / "_demo"
 _NEEDED = ("langgraph", "langchain_openai", "openai")
-_INSTALL = 'pip install "spanloom[langgraph,openai]" langchain-openai'
+_INSTALL = 'pip install "spanloom[demo]"'
 _READY_S = 30.0
 
 

@@ -215,5 +215,5 @@ def test_it_says_what_is_missing(
     assert said.out == ""
     assert said.err == (
         "spanloom demo: no_such_package not installed; the demo needs: "
-        'pip install "spanloom[langgraph,openai]" langchain-openai\n'
+        'pip install "spanloom[demo]"\n'
     )

@@ -1,4 +1,4 @@
-"""The README's first command: a program that knows nothing of spanloom, recorded as it was answered."""
+"""The first trace: a program that knows nothing of spanloom, recorded as it was answered."""
 
 import json
 import os
@@ -105,7 +105,7 @@ def test_the_tree_is_what_the_server_answered(tmp_path: Path) -> None:
 
 
 def test_the_demo_command_shows_tree_and_record(tmp_path: Path) -> None:
-    """What ``./demo`` runs once its environment stands; the provider's account is its own."""
+    """What README names beside the demo; the provider's account is its own."""
     environ = os.environ | {"SPANLOOM_DIR": str(tmp_path / "record"), "COLUMNS": "120"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "first_trace.py")],
