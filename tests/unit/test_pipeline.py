@@ -4,13 +4,14 @@ import gc
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
 import spanloom
-from spanloom import recorder
+from spanloom import api, recorder
 from spanloom.backends.memory import MemoryBackend
 from spanloom.errors import Refused
 from spanloom.pipeline import Pipeline
@@ -435,9 +436,16 @@ def test_a_second_init_drains_the_first_and_takes_its_open_spans(
 
 
 def test_spans_that_end_while_init_replaces(tight: None) -> None:
-    """Whichever of the two gets a span, one of them does."""
+    """Whichever of the two gets a span, one of them does; only a full queue refuses, and says so."""
     backends = [MemoryBackend() for _ in range(6)]
-    spanloom.init(backends=[backends[0]], integrations=[])
+    pipelines: list[Pipeline] = []
+
+    def init(backend: MemoryBackend) -> None:
+        spanloom.init(backends=[backend], integrations=[], shutdown_timeout_s=60)
+        assert api._pipeline is not None
+        pipelines.append(api._pipeline)
+
+    init(backends[0])
     stop = threading.Event()
     counts: list[int] = []
 
@@ -454,12 +462,19 @@ def test_spans_that_end_while_init_replaces(tight: None) -> None:
         thread.start()
     for backend in backends[1:]:
         time.sleep(0.05)
-        spanloom.init(backends=[backend], integrations=[])
+        init(backend)
     stop.set()
     for thread in threads:
         thread.join()
-    spanloom.flush(10)
-    assert sum(len(b.spans) for b in backends) == sum(counts)
+    spanloom.flush(60)
+    arrived = sum(len(b.spans) for b in backends)
+    refused: Counter[str] = Counter()
+    for pipeline in pipelines:
+        refused.update(pipeline.dropped)
+        for lane in pipeline.lanes:
+            refused.update(lane.dropped)
+    assert set(refused) <= {"queue_full", "trace_refused", "lane_full"}
+    assert arrived + refused.total() == sum(counts)
 
 
 def test_after_shutdown_nothing_is_recorded(rec: Any) -> None:
