@@ -90,10 +90,12 @@ def chain(settings: Settings) -> tuple[Processor, ...]:
     What the user's own change is looked at like everything else: they may add what must not leave.
     """
     from .processors import default_chain
+    from .processors.price import pricer
 
     first, own = default_chain(settings), processors(settings)
+    price = pricer(settings)
     if not own:
-        return first
+        return (*first, price)
     before: list[Span] = []
 
     def keep(span: Span) -> Span:
@@ -107,7 +109,7 @@ def chain(settings: Settings) -> tuple[Processor, ...]:
                 span = each(span, passed)
         return span
 
-    return (*first, keep, *own, again)
+    return (*first, price, keep, *own, again)
 
 
 def processors(settings: Settings) -> list[Processor]:

@@ -112,7 +112,8 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Token counts as the provider billed them.
 
     ``input`` includes ``cached`` and ``cache_write``; ``output`` includes ``reasoning``; the
-    modality counts are parts of their side too. ``total`` is the provider's own sum.
+    modality counts are parts of their side too, and ``cached_audio`` of ``input_audio`` and
+    ``cached`` both. ``total`` is the provider's own sum.
     """
 
     input: int | None = None
@@ -129,6 +130,12 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_image: int | None = None
     accepted_prediction: int | None = None
     rejected_prediction: int | None = None
+    cache_write_1h: int | None = None
+    """Of ``cache_write``, what is to be kept for an hour, which costs more."""
+    cached_audio: int | None = None
+    cached_image: int | None = None
+    searches: int | None = None
+    """Searches of the web that the provider ran itself, where it bills them apart."""
     audio_s: float | None = None
     """Seconds of audio, where the provider bills time and not tokens."""
 

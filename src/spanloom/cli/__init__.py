@@ -29,6 +29,9 @@ COMMANDS: Mapping[str, Command] = {
     "trace": Command("spanloom.cli.trace", "show one trace: its tree, and the story of its agents"),
     "sessions": Command("spanloom.cli.sessions", "list the sessions, the one used last first"),
     "session": Command("spanloom.cli.session", "show one session over all its traces"),
+    "cost": Command(
+        "spanloom.cli.cost", "show what model calls cost: by model, agent, feature, ..."
+    ),
     "doctor": Command(
         "spanloom.cli.doctor", "say what is recorded here, where to, and what is in the way"
     ),
@@ -43,6 +46,7 @@ examples:
   spanloom traces --since 1h   what ran in the last hour
   spanloom trace last          the newest trace
   spanloom session last        the conversation that was used last
+  spanloom cost --by agent     where the money goes
   spanloom doctor              why is nothing recorded?
   spanloom COMMAND --help      the options of a command
 """

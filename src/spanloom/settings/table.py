@@ -102,6 +102,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             "file, to that file.",
         ),
     ] = ".spanloom"
+    prices: Annotated[
+        str | None,
+        Key(
+            group=_WHERE,
+            reader=PATH,
+            doc="A file of your own prices, which come before those that ship with spanloom. See "
+            "how-to/cost.md.",
+        ),
+    ] = None
     config: Annotated[
         str | None,
         Key(

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from ..record import Record
+from .costs import GROUPS, By, Costs, Share, costs
 from .files import Reading, decode, lines_with, list_files, near, read_lines, records_backwards
 from .loops import Loop
 from .sessions import End, Session, SessionSummary, Turn, UnknownSession, session, sessions
@@ -41,9 +42,9 @@ from .tree import (
 )
 
 __all__ = [
-    "Adrift", "AgentShare", "End", "Linked", "Loop", "Node", "Open", "Passing", "Pause", "Reading",
-    "Session", "SessionSummary", "Step", "Story", "Totals", "Trace", "TraceSummary", "Turn",
-    "Unknown", "UnknownSession", "near", "no_session", "nothing", "paused", "session", "sessions", "story",
+    "GROUPS", "Adrift", "AgentShare", "By", "Costs", "End", "Linked", "Loop", "Node", "Open", "Passing", "Pause", "Reading",
+    "Session", "SessionSummary", "Share", "Step", "Story", "Totals", "Trace", "TraceSummary", "Turn",
+    "Unknown", "UnknownSession", "costs", "near", "no_session", "nothing", "paused", "session", "sessions", "story",
     "trace", "traces",
 ]  # fmt: skip
 

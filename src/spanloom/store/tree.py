@@ -303,7 +303,7 @@ class Sum:
             output_tokens=output,
             cached_tokens=cached,
             reasoning_tokens=reasoning,
-            cost_usd=self.cost,
+            cost_usd=None if self.cost is None else round(self.cost, 12),  # not 0.30000000000000004
             unpriced_calls=self.unpriced,
         )
 

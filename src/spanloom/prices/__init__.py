@@ -1,0 +1,1 @@
+"""Money: what model calls cost, from dated price tables that need no network."""
