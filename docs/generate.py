@@ -58,7 +58,8 @@ def _api() -> str:
 
 
 def _entry(name: str, thing: object, heading: str, *, bound: bool = False) -> list[str]:
-    signature = inspect.signature(thing) if callable(thing) else ""
+    is_error = isinstance(thing, type) and issubclass(thing, Exception)
+    signature = inspect.signature(thing) if callable(thing) and not is_error else ""
     text = re.sub(r"\b(?:collections\.abc|typing|spanloom(?:\.\w+)+|os)\.", "", str(signature))
     text = text.replace("(self, ", "(").replace("(self)", "()") if bound else text
     text = f"{name}{text}"

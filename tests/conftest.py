@@ -69,6 +69,8 @@ def clean_spanloom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     if api := sys.modules.get("spanloom.api"):
         api.shutdown()
         api._last = None
+    if budgets := sys.modules.get("spanloom.budgets"):
+        budgets.forget()
     if errors := sys.modules.get("spanloom.errors"):
         errors._said.clear()
         errors.guard.faults = 0

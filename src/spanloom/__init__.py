@@ -5,6 +5,8 @@ by default into ``.spanloom/``; ``spanloom trace last`` shows it.
 """
 
 from .api import flush, init, instrument, shutdown, stats, uninstrument
+from .budgets import budget
+from .errors import BudgetExceeded
 from .manual import (
     agent,
     context,
@@ -34,7 +36,7 @@ from .manual import (
 )
 
 __all__ = [
-    "agent", "context", "current_span", "embedding", "evaluation", "event", "extract", "feedback",
+    "BudgetExceeded", "agent", "budget", "context", "current_span", "embedding", "evaluation", "event", "extract", "feedback",
     "flush", "guardrail", "handoff", "init", "inject", "instrument", "llm_call", "mcp", "memory",
     "plan", "rerank", "retrieval", "score", "session", "set_attributes", "shutdown", "span", "stats",
     "suppress", "task", "tool", "uninstrument", "workflow",

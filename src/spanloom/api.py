@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-from . import lifecycle, otel, plugins, threads
+from . import budgets, lifecycle, otel, plugins, threads
 from . import patches as _patches
 from . import recorder as _recorder
 from . import settings as _settings
@@ -131,7 +131,7 @@ def stats() -> Mapping[str, Any]:
     pipeline = _pipeline or _last
     if pipeline is None:
         return {}
-    found = pipeline.stats()
+    found: dict[str, Any] = {**pipeline.stats(), "budgets": budgets.state()}
     return {**found, "faults": guard.faults + sum(pipeline.faults.values())}
 
 

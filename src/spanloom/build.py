@@ -66,6 +66,7 @@ def span(active: Active, resource: Resource, *, pending: bool = False) -> Span:
         user_id=ambient.user_id,
         user_tier=ambient.user_tier,
         feature=ambient.feature,
+        budgets=ambient.budgets,
         request_id=ambient.request_id,
         tags=ambient.tags,
         attributes=attributes,

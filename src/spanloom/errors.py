@@ -33,6 +33,10 @@ class SpanloomError(Exception):
     """The user's mistake: names what was given, what is known and the fix. Raised only under SPANLOOM_STRICT."""
 
 
+class BudgetExceeded(Exception):
+    """A budget that was asked to stop its program is spent. The one thing that is raised into it."""
+
+
 class _Guard:
     """``with guard:`` around our own work on a user's thread. Never around the user's call."""
 
@@ -44,14 +48,14 @@ class _Guard:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> bool:
-        if not isinstance(exc, Exception) or strict():
+        if not isinstance(exc, Exception) or isinstance(exc, BudgetExceeded) or strict():
             return False
         self.fault(exc)
         return True
 
     def fault(self, exc: Exception) -> None:
         """Count and log one of our faults. For hot paths, where a ``with`` would cost too much."""
-        if strict():
+        if strict() or isinstance(exc, BudgetExceeded):
             raise exc
         self.faults += 1
         if self.faults <= 10:  # a fault on a hot path must not become a flood of its own

@@ -115,6 +115,7 @@ def _ambient_from(headers: Any, state: str | None) -> Ambient:
         user_id=below.user_id or user,
         user_tier=below.user_tier,
         feature=below.feature,
+        budgets=below.budgets,
         request_id=request or below.request_id,
         tags=below.tags,
         metadata=below.metadata,

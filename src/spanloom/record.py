@@ -173,6 +173,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     user_id: str | None = field(default_factory=_null)
     user_tier: str | None = None
     feature: str | None = None
+    budgets: tuple[str, ...] = ()
     request_id: str | None = field(default_factory=_null)
     integration: str
     detail: AnyDetail
@@ -284,6 +285,7 @@ def _record(span: Span, resource: Any) -> Record:
         user_id=span.user_id,
         user_tier=span.user_tier,
         feature=span.feature,
+        budgets=span.budgets,
         request_id=span.request_id,
         integration=span.integration,
         detail=detail,
@@ -581,6 +583,7 @@ def to_span(record: Record) -> Span:
         user_id=record.user_id,
         user_tier=record.user_tier,
         feature=record.feature,
+        budgets=record.budgets,
         request_id=record.request_id,
         tags=record.tags,
         attributes=record.attributes,

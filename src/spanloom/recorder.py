@@ -55,6 +55,7 @@ class Ambient(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str | None = None
     user_tier: str | None = None
     feature: str | None = None
+    budgets: tuple[str, ...] = ()
     request_id: str | None = None
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = {}
@@ -224,6 +225,15 @@ _process: Frame | None = None
 _sink: Sink | None = None
 _otel: Any = None
 """``spanloom.otel``, once the application has imported OpenTelemetry; else None and free."""
+
+
+_gate: Callable[[tuple[str, ...]], None] | None = None
+"""Asked before each model call, by the names of its budgets; None: nobody may stop one."""
+
+
+def use_gate(gate: Callable[[tuple[str, ...]], None] | None) -> None:
+    global _gate
+    _gate = gate
 
 
 def recording() -> bool:
@@ -456,6 +466,8 @@ class Active(Frame):
             over = frame if frame.is_span else frame.span  # type: ignore[assignment]
             while over is not None and over.closed:
                 over = over.parent
+        if _gate is not None and self.kind in CLAIMED:
+            _gate(self.ambient.budgets)
         self.above = frame
         self.span_id = _bits(64) or 1
         if over is None:

@@ -585,6 +585,8 @@ class Span(Struct, frozen=True, kw_only=True):
     user_id: str | None = None
     user_tier: str | None = None
     feature: str | None = None
+    budgets: tuple[str, ...] = ()
+    """Names of the budgets in whose blocks it began."""
     request_id: str | None = None
     tags: tuple[str, ...] = ()
     attributes: Mapping[str, Value] = {}

@@ -45,7 +45,7 @@ AREAS: Final[Mapping[type[Struct], Mapping[str, Area]]] = {
     t.Span: {
         "name": "names", "detail": "inherit", "error": "errors", "session": "names",
         "user_id": "names", "user_tier": "names", "feature": "names", "request_id": "names",
-        "tags": "names", "attributes": "attributes", "metadata": "metadata", "events": "events",
+        "budgets": "names", "tags": "names", "attributes": "attributes", "metadata": "metadata", "events": "events",
         "links": "labels", "trace_state": "names", "ended_by": "labels",
     },
     t.Session: {"id": "names"},

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from spanloom import budgets
 from spanloom.errors import guard
 from spanloom.prices import bill, library, own
 from spanloom.prices.table import Prices, Table
@@ -42,15 +43,20 @@ def pricer(settings: Settings) -> Callable[[Span], Span]:
         call = span.detail
         if not isinstance(call, LLMCall | Embedding | Rerank) or span.status == "pending":
             return span
-        if bill.said(call) or (call.usage is None and span.status != "ok"):
-            return span
-        try:
-            if prices is None:
-                prices = load(settings.prices)
-            cost = bill.price(call, span.start_ns, prices)
-        except Exception as exc:
-            guard.fault(exc)
-            cost = Cost(reason=f"pricing failed: {type(exc).__qualname__}")
-        return replace(span, detail=replace(call, cost=cost))
+        cost = call.cost
+        if not bill.said(call):
+            if call.usage is None and span.status != "ok":
+                return span
+            try:
+                if prices is None:
+                    prices = load(settings.prices)
+                cost = bill.price(call, span.start_ns, prices)
+            except Exception as exc:
+                guard.fault(exc)
+                cost = Cost(reason=f"pricing failed: {type(exc).__qualname__}")
+            span = replace(span, detail=replace(call, cost=cost))
+        if cost is not None and cost.total_usd:
+            budgets.spend(span.budgets, cost.total_usd, span.start_ns)
+        return span
 
     return price
