@@ -80,7 +80,7 @@ class Lane:
         # spans of any kind, also those still open, that came into the queue and that left it
         self._taken = self._done = 0
         self._closing_at: float | None = None
-        self._closed = False
+        self._closed = self._paused = False
         self._thread: threading.Thread | None = None
         self.accepted: int = 0
         self.sent: int = 0
@@ -103,6 +103,23 @@ class Lane:
         with self._changed:
             if self._thread is None and not self.inline and not self._closed:
                 self._spawn()
+
+    def pause(self, deadline: float) -> None:
+        """Deliver what is queued and let the thread end; the backend stays open."""
+        with self._changed:
+            self._paused = True
+            self._changed.notify_all()
+        if self._thread is not None and not self.own_thread:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    def resume(self) -> None:
+        """Go on, with primitives of the kind that ``threading`` has by now."""
+        self._paused = False
+        if self._thread is not None and self._thread.is_alive():  # its backend held it up
+            return
+        self._changed = threading.Condition()
+        self._thread = None
+        self.start()
 
     def _spawn(self) -> None:
         thread = threading.Thread(target=self._run, name=f"spanloom-{self.name}", daemon=True)
@@ -188,9 +205,11 @@ class Lane:
         with Scope(suppressed=True):  # the backend's own HTTP calls are not recorded
             while True:
                 with self._changed:
-                    while not self._queue and self._closing_at is None:
+                    while not self._queue and self._closing_at is None and not self._paused:
                         self._changed.wait()
                     if not self._queue:
+                        if self._paused:
+                            return
                         break
                     batch = [
                         self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))

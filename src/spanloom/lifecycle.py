@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, TypeAlias
 
 from .errors import guard
+from .imports import after_import
 from .pipeline import Pipeline
 from .recorder import reseed
 
@@ -36,6 +37,7 @@ def watch(pipeline: Pipeline, *, timeout_s: float, signals: bool) -> None:
             os.register_at_fork(
                 before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child
             )
+        after_import("gevent.events", _hear_gevent)
     _replace_exits()
     if signals:
         _install_signals()
@@ -106,6 +108,25 @@ def _in_child() -> None:
         _at_exit_hooks.clear()
         if _pipeline is not None:
             _pipeline.forked()
+
+
+# -- gevent ---------------------------------------------------------------------------------------
+
+
+def _hear_gevent(events: Any) -> None:
+    """``gevent.monkey.patch_all`` exchanges locks and threads below those that run."""
+    events.subscribers.append(_on_gevent)
+
+
+def _on_gevent(event: object) -> None:
+    pipeline = _pipeline
+    if pipeline is not None:
+        with guard:
+            match type(event).__name__:
+                case "GeventWillPatchAllEvent":
+                    pipeline.pause(_timeout_s)
+                case "GeventDidPatchAllEvent":
+                    pipeline.resume()
 
 
 # -- exits that run no atexit hooks ---------------------------------------------------------------

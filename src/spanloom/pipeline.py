@@ -119,7 +119,7 @@ class Pipeline:
         self._alarm = threading.Lock()
         self._alarm.acquire()
         self._setting_up = threading.Lock()
-        self._stopping = False
+        self._stopping = self._pausing = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self.recorded: int = 0
@@ -328,6 +328,29 @@ class Pipeline:
         self.started = self._started_first
         self.resource = msgspec.structs.replace(self.resource, pid=build.pid())
 
+    def pause(self, timeout: float) -> None:
+        """Deliver, and let every thread of ours end: somebody is about to exchange what they run on."""
+        deadline = time.monotonic() + timeout
+        self._pausing = True
+        self._wake()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        for lane in self.lanes:
+            lane.pause(deadline)
+
+    def resume(self) -> None:
+        """Go on after ``pause``, with threads and locks as they are made now."""
+        self._pausing = False
+        for lane in self.lanes:
+            lane.resume()
+        if self._thread is None or self._thread.is_alive():
+            return
+        self._alarm = threading.Lock()
+        self._alarm.acquire()
+        self._setting_up = threading.Lock()
+        self._stopped = threading.Event()
+        self.start()
+
     def stats(self) -> Mapping[str, object]:
         return {
             "recorded": self.recorded,
@@ -349,13 +372,19 @@ class Pipeline:
                         imports.recheck()
                         self.processors()  # before a span waits for them: a kill may come any time
                     self._safely_drain()
+                    if self._pausing:
+                        return
                 self._safely_drain(closing=True)
         finally:
-            for lane in self.lanes:
-                lane.adopt()
-            self._end()
-            for lane in self.lanes:
-                lane.finish()
+            if not self._pausing:
+                self._finish()
+
+    def _finish(self) -> None:
+        for lane in self.lanes:
+            lane.adopt()
+        self._end()
+        for lane in self.lanes:
+            lane.finish()
 
     def _safely_drain(self, closing: bool = False) -> None:
         """The worker outlives any fault of its own: a dead worker would be silence."""
