@@ -1,8 +1,11 @@
 """What ``spanloom run`` starts inside the program, without a line of its code."""
 
+import functools
 import os
 import sys
-from typing import Any
+import threading
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from . import lifecycle, propagation, recorder
 from .api import init
@@ -61,10 +64,44 @@ def _end_at_exit(root: Active) -> None:
         before(kind, error, tb)
 
     sys.excepthook = noted
-    lifecycle.before_exit(lambda why: _end(root, why))
+    leaving = _Leaving()
+    sys.exit = leaving.noted(sys.exit)
+    lifecycle.before_exit(lambda why: _end(root, why or leaving.by()))
 
 
 def _end(root: Active, why: BaseException | None) -> None:
     if isinstance(why, lifecycle.Signalled):
         root.ended_by = str(why)
     root.end(None, why)
+
+
+class _Leaving:
+    """The ``sys.exit`` that ended the program: no hook tells of it, and Python has forgotten it by then.
+
+    One that somebody caught ended nothing. Whoever caught it stands at the top of its traceback and
+    has gone on to another line; whom it only passed stands where it passed. In doubt it was caught.
+    """
+
+    def __init__(self) -> None:
+        self._last: SystemExit | None = None
+
+    def noted(self, original: Callable[..., Any]) -> Callable[..., NoReturn]:
+        @functools.wraps(original)
+        def exit(*args: Any, **kwargs: Any) -> NoReturn:
+            try:
+                original(*args, **kwargs)
+            except SystemExit as exc:
+                if threading.current_thread() is threading.main_thread():
+                    self._last = exc
+                raise
+            raise AssertionError("sys.exit came back")
+
+        return exit
+
+    def by(self) -> SystemExit | None:
+        error = self._last
+        if error is None or (top := error.__traceback__) is None:
+            return None
+        # the last entry is our own function: alone, it tells that nobody touched the exception since
+        passed = top.tb_next is None or top.tb_frame.f_lineno == top.tb_lineno
+        return error if passed else None
