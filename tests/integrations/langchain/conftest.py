@@ -1,6 +1,8 @@
 """A provider that LangChain's own OpenAI classes call over HTTP, and what was recorded."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,11 @@ from spanloom.backends.memory import MemoryBackend
 from spanloom.testing import FakeProvider
 from spanloom.types import Kind, Span
 
+from .programs import Example, Run, show
+
 os.environ.setdefault("LANGSMITH_TRACING", "false")
 HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -113,3 +118,41 @@ def chat(provider: FakeProvider) -> Any:
         return ChatOpenAI(**{**given, **options})
 
     return make
+
+
+@pytest.fixture
+def environ(tmp_path: Path, provider: FakeProvider) -> dict[str, str]:
+    return os.environ | {
+        "OPENAI_BASE_URL": provider.url,
+        "OPENAI_API_KEY": "none",
+        "SPANLOOM_DIR": str(tmp_path / "record"),
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",
+        "PYTHONIOENCODING": "utf-8",
+    }
+
+
+@pytest.fixture
+def run(environ: dict[str, str]) -> Run:
+    def go(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "spanloom", *words],
+            env=environ, capture_output=True, encoding="utf-8", timeout=100, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        for word in ("spanloom", "warning", "traceback"):
+            assert word not in done.stderr.lower(), done.stderr
+        return done.stdout
+
+    return go
+
+
+@pytest.fixture
+def example(run: Run) -> Example:
+    """Run one, as its document of ``spanloom trace``."""
+
+    def go(name: str, *arguments: str) -> dict[str, Any]:
+        program = str(ROOT / "examples" / f"{name}.py")
+        assert run("run", "--", sys.executable, program, *arguments).strip()
+        return show(run)
+
+    return go

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 import spanloom
 from spanloom.testing import Chat, Error, FakeProvider, Hang, Tokens, ToolCall
-from spanloom.types import LLMCall, Media, Span, Text, ToolRequest, ToolResult, Usage
+from spanloom.types import Cost, LLMCall, Media, Span, Text, ToolRequest, ToolResult, Usage
 
 from .conftest import Recorded
 
@@ -392,7 +392,8 @@ def test_usage_of_a_model_without_any(rec: Recorded) -> None:
 
     GenericFakeChatModel(messages=iter([AIMessage("Hello.")])).invoke("Say")
     detail = call(rec.one(kind="llm"))
-    assert (detail.usage, detail.cost, detail.response_id) == (None, None, None)
+    assert (detail.usage, detail.response_id) == (None, None)
+    assert detail.cost == Cost(reason="no usage is known")
 
 
 def test_usage_details_of_any_provider(rec: Recorded) -> None:
