@@ -168,7 +168,8 @@ def _answer(known: dict[str, Any], answer: Any, asked: Asked, active: Active) ->
             if not known.get("response_id"):
                 known["response_id"] = _id(fields, about, told)
             output.append(messages.message(kept))
-            used = used or messages.usage(fields)  # the same on each choice
+            # the same on each choice
+            used = used or messages.usage(fields) or _provider_usage(about)
             cached = cached or _from_cache(fields, str(asked.run_id))
         reason = _first(info, "finish_reason", "stop_reason") or _first(
             about, "finish_reason", "stop_reason"
@@ -183,8 +184,7 @@ def _answer(known: dict[str, Any], answer: Any, asked: Asked, active: Active) ->
                 if not known.get(name) and isinstance(source.get(name), str):
                     known[name] = source[name]
     known["output"], known["finish"] = tuple(output), tuple(finish)
-    if used is None and isinstance(counts := told.get("token_usage"), Mapping):
-        used = _provider_usage(counts)
+    used = used or _provider_usage(told)
     if cached:
         # nothing was asked of the provider, and what it once cost was counted then
         known["cache"] = CacheHit(kind="response")
@@ -214,17 +214,22 @@ def _from_cache(fields: Mapping[str, Any], run_id: str) -> bool:
     return found is not None and found.group(1) != run_id
 
 
-def _provider_usage(counts: Mapping[str, Any]) -> Usage | None:
+def _provider_usage(told: Mapping[str, Any]) -> Usage | None:
+    """The counts where only the provider's own form was handed on."""
+    counts = _first(told, "token_usage", "token_count")
+    if not isinstance(counts, Mapping):
+        return None
     spent = counts.get("prompt_tokens_details") or {}
     made = counts.get("completion_tokens_details") or {}
     found = {
-        "input": counts.get("prompt_tokens"),
-        "output": counts.get("completion_tokens"),
+        "input": _first(counts, "prompt_tokens", "input_tokens"),
+        "output": _first(counts, "completion_tokens", "output_tokens"),
         "total": counts.get("total_tokens"),
         "cached": spent.get("cached_tokens"),
         "reasoning": made.get("reasoning_tokens"),
     }
-    return Usage(**found) if any(v is not None for v in found.values()) else None
+    whole = {name: int(n) for name, n in found.items() if isinstance(n, int | float)}
+    return Usage(**whole) if whole else None
 
 
 def _time(known: dict[str, Any], marks: Marks | None, active: Active) -> None:
