@@ -27,7 +27,8 @@ WITHHELD: Final = "[WITHHELD]"
 SECRET: Final = placeholder("secret")
 
 _SCREEN_CHARS: Final = 256
-"""Shorter texts are not worth a screen of their own."""
+_FEW: Final = 12
+"""Shorter texts are not worth a screen of their own against so few rules."""
 _JSON_LEVELS: Final = 6
 _TEXT_TYPES: Final = ("text/", "application/json", "application/xml", "application/x-")
 _JSON_STARTS: Final = ("{", "[", '"')
@@ -164,7 +165,7 @@ class Redactor(Walker):
 
     def _scan(self, text: str, path: Path, among: RuleSet) -> str:
         rules = among.rules
-        if len(text) > _SCREEN_CHARS:
+        if len(text) > _SCREEN_CHARS or len(rules) > _FEW:
             rules = among.suspects(text)
         hits = find(text, rules) if rules else ()
         if not hits:

@@ -1,0 +1,39 @@
+"""What counts as a secret, a card, an address, somebody's number: rules as data, by family."""
+
+from typing import Final
+
+from spanloom.processors.rules.checks import luhn
+from spanloom.processors.rules.ids import LETTERED_ID, NATIONAL_ID, SSN
+from spanloom.processors.rules.money import CARD, IBAN
+from spanloom.processors.rules.named import (
+    ASSIGNED,
+    OPTION,
+    TOLD,
+    URL,
+    URL_TOKEN,
+    password_name,
+    secret_name,
+)
+from spanloom.processors.rules.network import EMAIL, IPV4, IPV6, QUOTED_EMAIL
+from spanloom.processors.rules.phone import PHONE
+from spanloom.processors.rules.screen import WINDOW, Hit, Rule, RuleSet, find, matches
+from spanloom.processors.rules.secrets import SHAPES
+
+__all__ = [
+    "ASSIGNED", "KINDS", "PLACEHOLDERS", "RULES", "WINDOW", "Hit", "Rule", "RuleSet", "find", "luhn",
+    "matches", "password_name", "placeholder", "secret_name",
+]  # fmt: skip
+
+RULES: Final = RuleSet((
+    *SHAPES, URL, URL_TOKEN, ASSIGNED, OPTION, TOLD, EMAIL, QUOTED_EMAIL, IPV4, IPV6, CARD, IBAN, SSN,
+    NATIONAL_ID, LETTERED_ID, PHONE,
+))  # fmt: skip
+
+KINDS: Final = frozenset(rule.kind for rule in RULES.rules)
+
+PLACEHOLDERS: Final = {"card": "[CC_REDACTED]"}
+"""Of the kinds whose placeholder is not made of their name."""
+
+
+def placeholder(kind: str) -> str:
+    return PLACEHOLDERS.get(kind) or f"[{kind.upper()}_REDACTED]"

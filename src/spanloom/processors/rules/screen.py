@@ -1,0 +1,312 @@
+"""The engine: rules as data, one screen that says which may match, and the search for what does.
+
+A rule costs nothing on a text that cannot match it. ``RuleSet`` looks at a text once, in views from
+which everything is deleted that no rule asks for; patterns run only then. All patterns are bounded
+(see ``OVERLAP``), so time is linear in the text.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Literal, NamedTuple, get_args
+
+from msgspec import Struct
+
+from spanloom.processors.rules.cues import LEAD, topics
+
+View = Literal["text", "long", "names", "flat"]
+"""Where a rule's hints are looked for.
+
+``text``: as it is. ``long``: only words of 16 and more of ``A-Z a-z 0-9 _ -``, each with the 12
+characters before it. ``names``: the lower-case letters at the end of what stands before each ``:``
+and ``=``. ``flat``: in lower case, digits as ``0``, without spaces, quotes, dots and dashes.
+"""
+
+Spot = Callable[[re.Match[str]], tuple[int, int] | None]
+
+
+def whole(match: re.Match[str]) -> tuple[int, int] | None:
+    return match.span()
+
+
+class Rule(Struct, frozen=True, kw_only=True, eq=False):
+    """One detector.
+
+    ``hints``: one of them must be in the ``view``, or ``probe`` must be found there. ``pattern``:
+    bounded by ``OVERLAP`` (``spot`` may look further). ``spot``: what of a match is to go, or ``None``
+    if it is none after all. ``digits``: where not 0, the rule looks for numbers, and its pattern runs
+    only where a text has so many digits next to each other.
+    """
+
+    name: str
+    kind: str
+    pattern: re.Pattern[str]
+    hints: tuple[str, ...] = ()
+    probe: re.Pattern[str] | None = None
+    view: View = "long"
+    spot: Spot = whole
+    digits: int = 0
+
+
+class Hit(Struct, frozen=True):
+    start: int
+    end: int
+    kind: str
+
+
+# --- numbers
+
+_DIGITS: Final = b"0123456789"
+_SEPARATORS: Final = b" .-()/+?\xa0"
+_WORDS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
+_NUMERIC: Final = bytes(
+    48 if c in _DIGITS else 32 if c in _SEPARATORS else 97 if c in _WORDS else 10
+    for c in range(256)
+)
+_STRETCH = re.compile(rb"0[0 ]{5,}0")
+_DULL = re.compile(
+    rb"(?:19|20)\d\d([-/. ])\d\d?\1\d\d?(?: {1,2}\d\d?)?"
+    rb"|\d\d?([-/.])\d\d?\2(?:19|20)\d\d(?: {1,2}\d\d?)?"
+    rb"|\d{1,12}\.\d{1,30}"
+)
+"""Dates, and numbers with a decimal point."""
+_IBAN_BEFORE = re.compile(rb"(?<![0-9A-Za-z])[A-Za-z]{2}[0-9]{2}[0-9A-Za-z]{0,12}\Z")
+_LETTER_AFTER = re.compile(rb" ?a")
+LEAST: Final = 7
+SELF_EVIDENT: Final = 13
+"""From so many digits on a number can be told by itself; a shorter one needs a word that says what it is."""
+_LETTERED: Final = (8, 17)
+"""Lengths of numbers that end in a letter: of a DNI, of a Chinese resident."""
+
+
+class Stretch(NamedTuple):
+    """Digits, with nothing between them but what people put between digits."""
+
+    start: int
+    end: int
+    digits: int
+
+
+def latin(text: str) -> bytes:
+    """One byte for each character, so that places in both are the same."""
+    return text.encode("latin-1", "replace")
+
+
+def stretches(text: str, raw: bytes) -> Iterator[Stretch]:
+    """Where numbers are that may be more than an id, a date, a time or a measurement."""
+    mask = raw.translate(_NUMERIC)
+    for found in _STRETCH.finditer(mask):
+        start, end = found.span()
+        digits = mask.count(b"0", start, end)
+        if digits < LEAST:
+            continue
+        if digits == end - start:  # in one piece
+            after = _LETTER_AFTER.match(mask, end) is not None
+            if mask[start - 1 : start] == b"a" and not _escape_before(raw, start):
+                if digits < 8 or not _IBAN_BEFORE.search(raw, max(0, start - 16), start + 2):
+                    continue
+            elif after and digits not in _LETTERED:
+                continue
+            elif not (after or digits >= SELF_EVIDENT or raw[start - 1 : start] == b"+"):
+                if not topics(text[max(0, start - LEAD) : start]):
+                    continue
+        elif _DULL.fullmatch(raw, start, end):
+            continue
+        yield Stretch(start, end, digits)
+
+
+def _escape_before(raw: bytes, at: int) -> bool:
+    """A newline of JSON, or ``%3D`` of a URL."""
+    return at > 2 and (raw[at - 2] == 92 or raw[at - 3] == 37)
+
+
+# --- the screen
+
+_LONG_WORDS: Final = bytes(
+    120 if c in _WORDS or c in _DIGITS or c == ord("-") else 32 for c in range(256)
+)
+_LONG: Final = b"x" * 16
+_BEFORE: Final = 12
+
+_FLAT: Final = bytes(
+    ord("0")
+    if chr(c).isdigit() and c < 128
+    else ord("=")
+    if c in b":="
+    else ord(chr(c).lower()) & 255
+    for c in range(256)
+)
+_DROPPED: Final = b" \t\r\n\"'`\\-_.*" + bytes(range(128, 256))
+_PIECES: Final = bytes(c if chr(c).isalnum() and c < 128 else 32 for c in range(256))
+
+
+class RuleSet:
+    """Rules, and their hints by view, ready to be looked for in all texts of a span at once."""
+
+    def __init__(self, rules: Iterable["Rule"]) -> None:
+        self.rules: tuple[Rule, ...] = tuple(rules)
+        self._hints: dict[View, list[tuple[str, Rule]]] = {
+            view: [(hint, rule) for rule in self.rules if rule.view == view for hint in rule.hints]
+            for view in get_args(View)
+        }
+        # a single character is found much faster than a word
+        self._texts = [
+            (next((mark for mark in "@%/" if mark in hint), ""), hint, rule)
+            for hint, rule in self._hints["text"]
+        ]
+        self._probes = [(rule.view, rule.probe.search, rule) for rule in self.rules if rule.probe]
+        self._numbers = [rule for rule in self.rules if rule.digits]
+        self._names = tuple(hint.encode() for hint, _ in self._hints["names"])
+        self._tails = frozenset(name[-3:] for name in self._names)
+        # most keys of vendors begin with a word such as "ghp" and a joint, or with letters such as "AKIA"
+        self._words: dict[bytes, list[tuple[str, Rule]]] = {}
+        self._heads: dict[bytes, list[tuple[str, Rule]]] = {}
+        self._anywhere: list[tuple[str, Rule]] = []
+        for hint, rule in self._hints["long"]:
+            first = hint.encode().translate(_PIECES).split(b" ")
+            if len(first[0]) > 1 and len(first) > 1:
+                self._words.setdefault(first[0], []).append((hint, rule))
+            elif len(first[0]) >= 3:
+                self._heads.setdefault(first[0][:3], []).append((hint, rule))
+            else:
+                self._anywhere.append((hint, rule))
+
+    def suspects(self, text: str) -> tuple["Rule", ...]:
+        """The rules that may match in ``text``, which may be many texts joined by ``=``."""
+        raw = latin(text)
+        flat = raw.translate(_FLAT, _DROPPED)
+        views: dict[View, str] = {"text": text, "flat": flat.decode("latin-1")}
+        found: dict[Rule, None] = {}
+        for mark, hint, rule in self._texts:
+            if mark in text and hint in text:
+                found[rule] = None
+        if self._hints["long"] and (words := _long_words(raw)):
+            self._in_words(words, found)
+        if self._names and (names := self._names_in(flat)):
+            for hint, rule in self._hints["names"]:
+                if hint in names:
+                    found[rule] = None
+        for view, search, rule in self._probes:
+            if search(views[view]):
+                found[rule] = None
+        if self._numbers:
+            most = max((stretch.digits for stretch in stretches(text, raw)), default=0)
+            for rule in self._numbers:
+                if most >= rule.digits:
+                    found[rule] = None
+        return tuple(found)
+
+    def _in_words(self, words: bytes, found: dict["Rule", None]) -> None:
+        pieces = {*words.translate(_PIECES).split()}
+        if b"\\" in words or b"%" in words:  # what follows "\\n" or "%3D" begins there
+            pieces |= {piece[skip:] for piece in pieces for skip in (1, 2)}
+        hints = [*self._anywhere]
+        for piece in pieces & self._words.keys():
+            hints += self._words[piece]
+        for head in {piece[:3] for piece in pieces} & self._heads.keys():
+            hints += self._heads[head]
+        text = words.decode("latin-1")
+        for hint, rule in hints:
+            if hint in text:
+                found[rule] = None
+
+    def _names_in(self, flat: bytes) -> str:
+        tails, names = self._tails, flat.translate(None, b"0").split(b"=")
+        near = [name[-32:] for name in names if name[-3:] in tails and name.endswith(self._names)]
+        return b"\n".join(near).decode("latin-1")
+
+
+def _long_words(raw: bytes) -> bytes:
+    words = raw.translate(_LONG_WORDS)
+    found = []
+    at = words.find(_LONG)
+    while at >= 0:
+        end = words.find(b" ", at)
+        end = len(raw) if end < 0 else end
+        found.append(raw[max(0, at - _BEFORE) : end])
+        at = words.find(_LONG, end)
+    return b"\n".join(found)
+
+
+# --- the search
+
+WINDOW: Final = 32 * 1024
+"""Longer texts are gone over in pieces: one step of a pattern holds the interpreter's lock."""
+
+OVERLAP: Final = 12 * 1024
+"""How far a pattern may look from where its match begins; the longest of ours takes 8,200 characters."""
+
+_REACH: Final = 64
+"""How far the pattern of a number may look beyond its stretch."""
+
+
+def matches(
+    pattern: re.Pattern[str],
+    text: str,
+    window: int = WINDOW,
+    begin: int = 0,
+    end: int | None = None,
+) -> Iterator[re.Match[str]]:
+    """What ``finditer`` gives for a pattern that is bounded, with a pause for other threads.
+
+    ``begin``, ``end``: only matches that start between them; they may reach beyond.
+    """
+    last = len(text) if end is None else end
+    limit, at = len(text) if end is None else min(len(text), last + _REACH), begin
+    while at < last:
+        stop = min(at + window, last)
+        # what stands before ``at`` can still be seen by a look-behind
+        for match in pattern.finditer(text, at, min(stop + OVERLAP, limit)):
+            if match.start() >= stop:
+                break
+            yield match
+            at = match.end()
+        at = max(at, stop)
+        if at < last:
+            time.sleep(0)
+
+
+def _found(
+    rule: Rule, text: str, numbers: Sequence[Stretch], window: int
+) -> Iterator[re.Match[str]]:
+    if not rule.digits:
+        yield from matches(rule.pattern, text, window)
+        return
+    for number in numbers:
+        if number.digits >= rule.digits:  # with what may open it: "+", "("
+            yield from matches(rule.pattern, text, window, max(0, number.start - 2), number.end)
+
+
+def find(text: str, rules: Sequence[Rule], window: int = WINDOW) -> list[Hit]:
+    """What is to be replaced, in order; overlapping finds become one, of the longest one's kind."""
+    hits = []
+    numbers = [*stretches(text, latin(text))] if any(rule.digits for rule in rules) else []
+    for rule in rules:
+        done = 0
+        for match in _found(rule, text, numbers, window):
+            # a spot may reach beyond its match: what lies inside is gone already
+            inside = match.start() < done >= match.end()
+            span = None if inside else rule.spot(match)
+            if span is not None:
+                hits.append(Hit(*span, rule.kind))
+                done = span[1]
+    return merged(hits)
+
+
+def merged(hits: list[Hit]) -> list[Hit]:
+    """In order, overlapping ones as one of the longest one's kind."""
+    if len(hits) < 2:
+        return hits
+    hits.sort(key=lambda hit: (hit.start, -hit.end))
+    kept = [hits[0]]
+    longest = hits[0].end - hits[0].start
+    for hit in hits[1:]:
+        last, size = kept[-1], hit.end - hit.start
+        if hit.start >= last.end:
+            kept.append(hit)
+            longest = size
+        elif hit.end > last.end or size > longest:
+            kind = hit.kind if size > longest else last.kind
+            kept[-1] = Hit(last.start, max(last.end, hit.end), kind)
+            longest = max(longest, size)
+    return kept

@@ -1,0 +1,201 @@
+"""Every rule: what it takes out, and what looks like it and stays."""
+
+import pytest
+
+from spanloom.processors.redact import Redactor
+from spanloom.processors.rules import KINDS, RULES
+
+
+def redacted(text: str) -> str:
+    found = Redactor(RULES.rules).text(text, "inputs", (None, "value"))
+    # the screen must not cost a find: the same in a text that is long enough to be screened
+    padded = "so it was said, and nobody wondered why, " * 8
+    assert Redactor(RULES.rules).text(padded + text, "inputs", None) == padded + found
+    return found
+
+
+PHONES = [
+    ("call +1 (415) 555-0132 now", "call [PHONE_REDACTED] now"),
+    ("+14155550132", "[PHONE_REDACTED]"),
+    ("Tel. +44 20 7946 0958.", "Tel. [PHONE_REDACTED]."),
+    ("+44 (0)20 7946 0958", "[PHONE_REDACTED]"),
+    ("+49 (0) 30 / 901820", "[PHONE_REDACTED]"),
+    ("+49 151 23456789, or mail", "[PHONE_REDACTED], or mail"),
+    ("+33 6 12 34 56 78", "[PHONE_REDACTED]"),
+    ("(+91) 98765 43210", "[PHONE_REDACTED]"),
+    ("+91-98765-43210", "[PHONE_REDACTED]"),
+    ("+86 138 1234 5678", "[PHONE_REDACTED]"),
+    ("+55 11 91234-5678", "[PHONE_REDACTED]"),
+    ("0044 20 7946 0958", "[PHONE_REDACTED]"),
+    ("(415) 555-0132", "[PHONE_REDACTED]"),
+    ("(415)555-0132", "[PHONE_REDACTED]"),
+    ("415-555-0132", "[PHONE_REDACTED]"),
+    ("415.555.0132", "[PHONE_REDACTED]"),
+    ("reach 415 555 0132 today", "reach [PHONE_REDACTED] today"),
+    ("1-800-555-0199 ext. 42", "[PHONE_REDACTED]"),
+    ("415-555-0132 x12", "[PHONE_REDACTED]"),
+    ("020 7946 0958", "[PHONE_REDACTED]"),
+    ("07700 900123", "[PHONE_REDACTED]"),
+    ("(0161) 496 0000", "[PHONE_REDACTED]"),
+    ("030/901820 12", "[PHONE_REDACTED]"),
+    ("01 23 45 67 89", "[PHONE_REDACTED]"),
+    ("(02) 9374 4000", "[PHONE_REDACTED]"),
+    ("0412 345 678", "[PHONE_REDACTED]"),
+    ("(11) 91234-5678", "[PHONE_REDACTED]"),
+    ("138 1234 5678", "[PHONE_REDACTED]"),
+    ("phone: 4155550132", "phone: [PHONE_REDACTED]"),
+    ("my mobile is 612 345 678", "my mobile is [PHONE_REDACTED]"),
+    ("call me at 555-0132", "call me at [PHONE_REDACTED]"),
+    ("WhatsApp 98765 43210", "WhatsApp [PHONE_REDACTED]"),
+    ("电话13812345678", "电话[PHONE_REDACTED]"),
+    ("tel:+14155550132", "tel:[PHONE_REDACTED]"),
+    ("first\\n415-555-0132\\nlast", "first\\n[PHONE_REDACTED]\\nlast"),
+    ("415-555-0132, 415-555-0133", "[PHONE_REDACTED], [PHONE_REDACTED]"),
+    ('{"phone_number": "4155550132"', '{"phone_number": "[PHONE_REDACTED]"'),
+]  # fmt: skip
+
+NO_PHONES = [
+    "order 4155550132", "order number 415-555-0132", "created 1716239022", "ts=1716239022123",
+    "2024-07-18 12:30:45", "18.07.2024 12", "call me on 2024-07-18 at 10:30", "20240718-123456",
+    "ISBN 978-3-16-148410-0", "ISBN 0-306-40615-2", "12345678", "0.1234567890", "1,234,567,890 people",
+    "version 415.555.0132", "SKU 123-456-7890", "3f2b8a10-1c1e-4d52-9d5b-0c8f6a5a9e11",
+    "call_4155550132", "+1234", "UTC+01:00", "2+4155550132", "115-555-0132", "415-155-0132", "pages 123-4567",
+    "room 101 202 303", "tool call 4155550132", "gpt-4o-2024-08-06", "a 10-20-30 split", "1.234.567,89",
+    "0123456789", "00000000000000", "ratio 16/9 at 1920/1080", "coordinates 52.520008, 13.404954",
+]  # fmt: skip
+
+IDS = [
+    ("AB123456C", True), ("AB 12 34 56 C", True), ("my nino is ab123456c", True),
+    ("1 85 05 78 006 084 91", True), ("185057800608491", True), ("2 69 05 2A 588 157 80", False),
+    ("36 574 261 809", True), ("Steuer-ID 36574261809", True),
+    ("12345678Z", True), ("12345678-Z", True), ("12.345.678-Z", True), ("X1234567L", True), ("X-1234567-L", True),
+    ("RSSMRA85T10A562S", True), ("rssmra85t10a562s", True),
+    ("2341 2341 2346", True), ("Aadhaar: 234123412346", True),
+    ("ABCPE1234F", True), ("PAN abcpe1234f", True),
+    ("111.444.777-35", True), ("CPF 11144477735", True), ("11.444.777/0001-61", True), ("CNPJ: 11444777000161", True),
+    ("11010519491231002X", True), ("440524188001010014", False),
+    ("TFN 123 456 782", True), ("tax file number: 123456782", True),
+    ("SIN 046 454 286", True), ("046-454-286", True), ("social insurance number 046454286", True),
+    ("BSN 111222333", True), ("PESEL 44051401359", True), ("756.9217.0769.85", True), ("S1234567D", True),
+    ("personnummer 850709-9805", True), ("BOXW310820HNERXN09", True),
+]  # fmt: skip
+
+NO_IDS = [
+    "AB123456E", "BG123456C", "QQ123456C", "order AB123456C", "part no. AB123456C", "ab123456c",
+    "1 85 05 78 006 084 92", "185057800608492", "36 574 261 808", "36574261809",
+    "12345678A", "X1234567A", "RSSMRA85T10A562T", "2341 2341 2347", "234123412346", "1234 5678 9012 3456",
+    "ABCXE1234F", "111.444.777-36", "11144477735", "11.444.777/0001-62", "110105194912310021",
+    "123 456 782", "123456782", "TFN 123 456 783", "046 454 286", "046-454-287", "44051401359",
+    "756.9217.0769.84", "S1234567A", "850709-9805", "BOXW310820HNERXN08",
+    "0af7651916cd43dd8448eb211c80319c", "task_123456789", "1716239022", "20240718",
+]  # fmt: skip
+
+SSNS = [
+    ("SSN 123-45-6789", "SSN [SSN_REDACTED]"), ("078-05-1120.", "[SSN_REDACTED]."),
+    ("123 45 6789", "[SSN_REDACTED]"), ("my social security number is 123456789", "my social security number is [SSN_REDACTED]"),
+    ("ITIN 912-70-1234", "ITIN [SSN_REDACTED]"), ("123\u201145\u20116789", "[SSN_REDACTED]"),
+    ("ssn=123.45.6789", "ssn=[SSN_REDACTED]"), ("(123-45-6789)", "([SSN_REDACTED])"),
+]  # fmt: skip
+
+NO_SSNS = [
+    "000-12-3456", "666-12-3456", "123-00-4567", "123-45-0000", "912-10-1234", "123-45-67890", "1123-45-6789",
+    "order 123-45-6789", "123456789", "id 123456789", "123-456-789", "2024-07-18", "123-45-6789-1", "A123-45-6789",
+    "xxx-xx-6789",
+]  # fmt: skip
+
+IBANS = [
+    ("DE89 3704 0044 0532 0130 00", "[IBAN_REDACTED]"), ("DE89370400440532013000", "[IBAN_REDACTED]"),
+    ("to GB29 NWBK 6016 1331 9268 19 today", "to [IBAN_REDACTED] today"), ("GB29NWBK60161331926819", "[IBAN_REDACTED]"),
+    ("FR14 2004 1010 0505 0001 3M02 606.", "[IBAN_REDACTED]."), ("NL91ABNA0417164300", "[IBAN_REDACTED]"),
+    ("MT84MALT011000012345MTLCAST001S", "[IBAN_REDACTED]"), ("de89370400440532013000", "[IBAN_REDACTED]"),
+    ("IBAN:NO9386011117947", "IBAN:[IBAN_REDACTED]"), ("iban=BE68 5390 0754 7034&x", "iban=[IBAN_REDACTED]&x"),
+]  # fmt: skip
+
+NO_IBANS = [
+    "DE89 3704 0044 0532 0130 01", "DE00370400440532013000", "XX89370400440532013000", "GB29NWBK6016133192681",
+    "ADE89370400440532013000", "AB12 3456 7890", "SHA1 DE89370400440532013000A",
+]  # fmt: skip
+
+IPS = [
+    ("from 203.0.113.7 at noon", "from [IP_REDACTED] at noon"), ("203.0.113.7:8080", "[IP_REDACTED]:8080"),
+    ("http://192.168.1.20/x", "http://[IP_REDACTED]/x"), ("10.20.30.0/24", "[IP_REDACTED]/24"),
+    ("client 8.8.8.8", "client [IP_REDACTED]"), ("ip=1.2.3.4", "ip=[IP_REDACTED]"), ("203.0.113.7.", "[IP_REDACTED]."),
+    ("2001:db8::8a2e:370:7334", "[IP_REDACTED]"), ("[2001:db8::1]:443", "[[IP_REDACTED]]:443"),
+    ("2001:0db8:85a3:0000:0000:8a2e:0370:7334", "[IP_REDACTED]"), ("fe80::1%eth0", "[IP_REDACTED]%eth0"),
+    ("::ffff:203.0.113.7", "[IP_REDACTED]"), ("a1b2:c3d4:e5f6:1789:9abc:def0:1234:5678", "[IP_REDACTED]"),
+    ("192.168.0.1-192.168.0.99", "[IP_REDACTED]-[IP_REDACTED]"),
+    ('{"ip":"203.0.113.7"', '{"ip":"[IP_REDACTED]"'), ("203.0.113.7, 203.0.113.8", "[IP_REDACTED], [IP_REDACTED]"),
+]  # fmt: skip
+
+NO_IPS = [
+    "version 10.2.3.4", "v10.2.3.4", "Version: 10.2.3.4", "release 10.20.30.40", "1.2.3.4", "libfoo-10.2.3.4", "pip install x==10.2.3.4",
+    "Chrome/120.0.0.0 Safari/537.36", "section 4.2.10.1", "10.2.3.4.5", "300.1.2.3", "10.2.3", "127.0.0.1:8000",
+    "0.0.0.0", "255.255.255.0", "::1", "12:30:45", "00:1b:44:11:3a:b7", "std::vector", "a::b", "Foo::Bar::baz",
+    "10.2.3.4-rc1", ">=10.2.3.4", "1.3.6.1.4.1.311", "face::bead", "key: value: 3", "10::30",
+    "upgraded from 10.2.3.4", "urn:oid:1.3.6.1",
+]  # fmt: skip
+
+EMAILS = [
+    ("to=jane%40example.org&x", "to=[EMAIL_REDACTED]&x"), ("\"Jane\" <j.d@x.co>", "\"Jane\" <[EMAIL_REDACTED]>"),
+    ("mailto:jane@example.org?subject=x", "mailto:[EMAIL_REDACTED]?subject=x"),
+]  # fmt: skip
+NO_EMAILS = [
+    "git@github.com:owner/repo.git",
+    "@decorator",
+    "a @ b.example",
+    "x@2x.png",
+    "100%40",
+    "user@localhost",
+]
+
+SECRETS = [
+    ("mongodb://app:p@ss@db.example.com/x", "mongodb://app:[SECRET_REDACTED]@db.example.com/x"),
+    ("redis://:hunter22@cache:6379/0", "redis://:[SECRET_REDACTED]@cache:6379/0"),
+    ("https://0a1b2c3d4e5f60718293a4b5c6d7e8f9@example.com/1", "https://[SECRET_REDACTED]@example.com/1"),
+    ("my password is hunter2!", "my password is [SECRET_REDACTED]!"),
+    ("the API key is 'zz-top'", "the API key is '[SECRET_REDACTED]'"),
+    ("Passwort: geheim123", "Passwort: [SECRET_REDACTED]"),
+    ("post to https://hooks.slack.com/services/T00000000/B00000000/abcdefghijkl", "post to https://hooks.slack.com/[SECRET_REDACTED]"),
+    ("1234567890:AAabcdefghijklmnopqrstuvwxyz0123456", "[SECRET_REDACTED]"),
+    ("PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 1\nAAAA\nPrivate-MAC: " + "a" * 64 + "\nx", "[SECRET_REDACTED]\nx"),
+    ("key: LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFcEFJQkFBS0NBUUVB", "key: [SECRET_REDACTED]"),
+    ("abc8Q~" + "a" * 34, "[SECRET_REDACTED]"),
+    ("key-" + "0a1b2c3d" * 4, "[SECRET_REDACTED]"),
+    ("hvs.CAESIA1b2C3d4E5f6G7h8", "[SECRET_REDACTED]"),
+    ("-----BEGIN PGP PRIVATE KEY BLOCK-----\nx\n-----END PGP PRIVATE KEY BLOCK-----", "[SECRET_REDACTED]"),
+]  # fmt: skip
+NO_SECRETS = [
+    "the password is required", "the password is too short", "the key is base64-encoded", "the token is invalid.",
+    "-----BEGIN CERTIFICATE-----\nMIID\n-----END CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----\nMIID\n-----END PUBLIC KEY-----", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUQ" + "A" * 40,
+    "fc-barcelona-and-friends-for-ever-1899", "the code is in src/app.py", "pat-na1-is-a-prefix",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [*PHONES, *SSNS, *IBANS, *IPS, *EMAILS, *SECRETS],
+    ids=lambda text: text[:40],
+)
+def test_what_goes(text: str, expected: str) -> None:
+    assert redacted(text) == expected
+
+
+@pytest.mark.parametrize("text", [text for text, valid in IDS if valid])
+def test_national_numbers_go(text: str) -> None:
+    new = redacted(text)
+    assert new.endswith("[NATIONAL_ID_REDACTED]"), new
+    assert not any(c.isdigit() for c in new)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*NO_PHONES, *NO_IDS, *NO_SSNS, *NO_IBANS, *NO_IPS, *NO_EMAILS, *NO_SECRETS,
+     *(text for text, valid in IDS if not valid)],
+)  # fmt: skip
+def test_what_only_looks_like_it_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_every_kind_is_tried() -> None:
+    assert {"secret", "card", "email", "phone", "ssn", "national_id", "iban", "ip"} == KINDS
