@@ -794,6 +794,14 @@ def current() -> Active | None:
     return recorded(current_parent())
 
 
+def around() -> Active | None:
+    """The innermost running span, also between the turns of its body: for a framework's own work there."""
+    frame = _current.get()
+    while frame is not None and frame.over:
+        frame = frame.above
+    return recorded(_span_of(frame)) if frame is not None else current()
+
+
 def recorded(span: Parent) -> Active | None:
     """The nearest running span of ours: above a foreign span inside one of ours, ours is further up."""
     if isinstance(span, Remote):

@@ -12,7 +12,7 @@ from .patches import (
     snapshot,
 )
 from .pipeline import Processor
-from .recorder import Active, Extract, Scope, Tap, ambient, current
+from .recorder import Active, Extract, Scope, Tap, ambient, around, current
 from .runs import Run, Runs, handoff, paused_before
 from .settings import Settings
 from .streams import watch_body, watch_chunks
@@ -20,6 +20,6 @@ from .streams import watch_body, watch_chunks
 __all__ = [
     "Active", "Backend", "Extract", "Finish", "Hook", "Integration", "Observe", "Patch",
     "Processor", "Refused", "Retry", "Run", "Runs", "Scope", "Settings", "Start", "Tap", "ambient",
-    "current", "guard", "handoff", "log", "mistake", "paused_before", "snapshot", "watch_body",
-    "watch_chunks",
+    "around", "current", "guard", "handoff", "log", "mistake", "paused_before", "snapshot",
+    "watch_body", "watch_chunks",
 ]  # fmt: skip

@@ -5,7 +5,6 @@ What they call inside, such as ``embed_documents`` from ``embed_query`` or the S
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,51 +12,22 @@ from spanloom.sdk import Active, guard
 from spanloom.types import Embedding
 
 from .errors import classify, note
+from .subclasses import wrap_methods
 
 METHODS = ("embed_documents", "embed_query", "aembed_documents", "aembed_query")
 
 
 def attach() -> Callable[[], None]:
     """Wrap the methods of all subclasses, also of those to come; returns what undoes it."""
-    base = sys.modules["langchain_core.embeddings.embeddings"].Embeddings
-    placed: list[tuple[type, str, Any, Any]] = []
     on = [True]
-
-    def wrap(cls: Any) -> None:
-        for name in METHODS:
-            original = cls.__dict__.get(name)
-            if not inspect.isfunction(original) or getattr(original, "__isabstractmethod__", False):
-                continue
-            if any(owner is cls and ours is original for owner, _, ours, _ in placed):
-                continue
-            ours = _recorded(original, on)
-            setattr(cls, name, ours)
-            placed.append((cls, name, ours, original))
-        for below in cls.__subclasses__():
-            wrap(below)
-
-    for cls in base.__subclasses__():
-        wrap(cls)
-    beneath = base.__dict__.get("__init_subclass__")
-
-    def init_subclass(cls: Any, /, **kwargs: Any) -> None:
-        super(base, cls).__init_subclass__(**kwargs)
-        if on:
-            with guard:
-                wrap(cls)
-
-    hook: Any = classmethod(init_subclass)
-    if beneath is None:
-        base.__init_subclass__ = hook
+    undo = wrap_methods(
+        "langchain_core.embeddings.embeddings", "Embeddings", METHODS,
+        lambda original, _: _recorded(original, on),
+    )  # fmt: skip
 
     def detach() -> None:
         on.clear()
-        if base.__dict__.get("__init_subclass__") is hook:
-            del base.__init_subclass__
-        for cls, name, ours, original in reversed(placed):
-            if cls.__dict__.get(name) is ours:
-                setattr(cls, name, original)
-        placed.clear()
+        undo()
 
     return detach
 
