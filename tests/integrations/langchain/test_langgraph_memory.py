@@ -171,6 +171,8 @@ def test_a_failing_store_raises_the_same_and_its_span_says_so(
 
     connection = sqlite3.connect(tmp_path / "s.db", check_same_thread=False)
     store = SqliteStore(connection)
+    store.setup()
+    rec.clear()
     connection.close()
     with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
         graph(remembers, store=store).invoke(ASK)
