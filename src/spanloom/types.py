@@ -550,6 +550,10 @@ class Redaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     """``email``, ``card``, ``secret``, ..., ``content`` (policy) or ``withheld`` (a redactor failed)."""
     count: int = 1
+    action: Literal["redact", "hash", "mask", "drop", "encrypt", "custom"] = "redact"
+    """What was done: a placeholder in its place, or something else. ``custom`` is a function of the user's."""
+    key_id: str | None = None
+    """Of the key that it was hashed or encrypted with."""
 
 
 class Blob(Struct, frozen=True, kw_only=True):

@@ -373,7 +373,7 @@ class TestMistakes:
         message = self.message(tmp_path, {"SPANLOOM_CONTENT": "redact"})
         assert message == (
             "spanloom: the variable SPANLOOM_CONTENT sets content to 'redact', which is not allowed "
-            '(did you mean \'redacted\'?). Allowed: "full" | "redacted" | "hash" | "none". '
+            '(did you mean \'redacted\'?). Allowed: "full" | "redacted" | "hash" | "none", or a table of these by area. '
             "Correct it there; until then 'none' is used."
         )
 
@@ -510,7 +510,7 @@ class TestSecrets:
         assert SECRET not in str(info.value)
 
     def test_the_table_knows_its_secrets(self) -> None:
-        assert {key for key, info in KEYS.items() if info.secret} == {"hash_key"}
+        assert {key for key, info in KEYS.items() if info.secret} == {"hash_key", "encrypt_key"}
 
 
 def test_settings_are_frozen() -> None:

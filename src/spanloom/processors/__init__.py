@@ -6,13 +6,16 @@ processor, because most spans need none of them, and one look at the span can te
 
 import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from spanloom.errors import strict
-from spanloom.processors.content import KEPT, REMOVED, Policy, Withholder, removed
+from spanloom.processors.actions import Actions
+from spanloom.processors.content import KEPT, REMOVED, Policies, Withholder
+from spanloom.processors.custom import from_patterns, load_recognisers
 from spanloom.processors.fields import USER_IDS
 from spanloom.processors.keys import Hasher
 from spanloom.processors.limit import Limiter
@@ -20,7 +23,9 @@ from spanloom.processors.media import Blobs
 from spanloom.processors.normalise import Normaliser
 from spanloom.processors.redact import WITHHELD, Redactor, suspects, without_found
 from spanloom.processors.rules import RULES, Rule, RuleSet
+from spanloom.processors.sealing import Sealer, sealer
 from spanloom.processors.survey import Survey
+from spanloom.settings import Action, Content, Redact
 from spanloom.types import DETAILS, AnyEvent, Error, LLMCall, Redaction, Resource, Score, Span
 
 __all__ = [
@@ -29,7 +34,6 @@ __all__ = [
     "RULES",
     "Chain",
     "Hasher",
-    "Policy",
     "Rule",
     "RuleSet",
     "default_chain",
@@ -45,11 +49,15 @@ class Settings(Protocol):
     @property
     def dir(self) -> str: ...
     @property
-    def content(self) -> Policy: ...
+    def content(self) -> Content | Mapping[str, Content]: ...
     @property
-    def user_ids(self) -> str: ...
+    def redact(self) -> Redact: ...
+    @property
+    def user_ids(self) -> Action: ...
     @property
     def hash_key(self) -> str | None: ...
+    @property
+    def encrypt_key(self) -> str | None: ...
     @property
     def max_value_bytes(self) -> int: ...
     @property
@@ -69,8 +77,14 @@ class Chain:
 
     def __init__(self, settings: Settings, rules: RuleSet = RULES) -> None:
         self._settings = settings
-        self._rules = rules
         self.hasher: Hasher = Hasher(settings.dir, settings.hash_key)
+        self._recognisers, missing = load_recognisers(settings.redact.recognisers)
+        # what a detector that is wanted and cannot be used would have found cannot be told
+        blind = missing or settings.redact.broken
+        self._policies = Policies("none" if blind else settings.content)
+        self._rules = RuleSet((*rules.rules, *from_patterns(settings.redact.patterns)))
+        self._actions = Actions(settings.redact, self.hasher, _sealer(settings))
+        self._user = Actions(Redact(default=settings.user_ids), self.hasher, self._actions.sealer)
         self._resource = lru_cache(maxsize=4)(self._redact_resource)
 
     def __call__(self, span: Span, passed: Span | None = None) -> Span:
@@ -93,34 +107,48 @@ class Chain:
         span, survey = self._plain(span)
         if (
             span.user_id is not None
-            and self._settings.user_ids == "hash"
+            and self._settings.user_ids != "keep"
             and (passed is None or span.user_id != passed.user_id)
         ):
-            redaction = Redaction(field="user_id", kind="user_id")
-            span = replace(
-                span, user_id=self.hasher(span.user_id), redactions=(*span.redactions, redaction)
-            )
-        policy = self._settings.content
-        if policy in ("full", "redacted") and self._settings.user_ids == "hash":
+            redaction = self._user_redaction("user_id")
+            stands = self._user_id(span.user_id)
+            span = replace(span, user_id=stands or None, redactions=(*span.redactions, redaction))
+        policies = self._policies
+        if policies.of("params") in ("full", "redacted") and self._settings.user_ids != "keep":
             span = self._without_users(span)  # a policy that withholds parameters hashes them alike
-        if policy != "full":
-            if policy != "redacted":
-                keyed = self.hasher if passed is None else self._rehash
-                span = Withholder(removed if policy == "none" else keyed)(span)
-                survey = self._survey(span, media=False)
+        if policies.withholds:
+            keyed = self.hasher if passed is None else self._rehash
+            span = Withholder(policies, keyed, lambda: self.hasher.key_id)(span)
+            survey = self._survey(span, media=False)
+        if policies.scans:
             texts = (*survey.texts, *span.truncated, *span.faults)
             rules = suspects(texts, self._rules)
-            if rules:
-                span = self._apart(Redactor(rules)(span), span)
-            if span.blobs:
+            if rules or self._recognisers:
+                redactor = Redactor(rules, self._actions, policies.unscanned, self._recognisers)
+                span = self._apart(redactor(span), span)
+            if span.blobs and policies.of("media") != "full":
                 span = without_found(span, self._rules)
         resource = self._resource(span.resource)
         if resource != span.resource:
             span = replace(span, resource=resource)
         return self._limited(span, survey.longest)
 
+    def _user_id(self, text: str) -> str:
+        if self._settings.user_ids == "hash":
+            return self.hasher(text)  # bare, so that it joins with what others hashed
+        return self._user.apply("names", "user_id", text)
+
+    def _user_redaction(self, field: str) -> Redaction:
+        action = self._user.of("names", "user_id")
+        return Redaction(
+            field=field,
+            kind="user_id",
+            action=action,  # type: ignore[arg-type]
+            key_id=self._user.key_id(action),
+        )
+
     def _without_users(self, span: Span) -> Span:
-        """The parameters that name the user, hashed as ``user_id`` is, so that both join."""
+        """The parameters that name the user, treated as ``user_id`` is, so that both join."""
         detail = span.detail
         if type(detail) is not LLMCall:
             return span
@@ -131,8 +159,8 @@ class Chain:
         for key in named:
             value = params[key]
             text = value if type(value) is str else json.dumps(value, sort_keys=True)
-            params[key] = self.hasher(text)
-            redactions.append(Redaction(field=f"detail.params.{key}", kind="user_id"))
+            params[key] = self._user_id(text)
+            redactions.append(self._user_redaction(f"detail.params.{key}"))
         return replace(span, detail=replace(detail, params=params), redactions=tuple(redactions))
 
     def _apart(self, span: Span, before: Span) -> Span:
@@ -182,9 +210,8 @@ class Chain:
             blobs=Blobs(settings.max_blob_bytes),
         )
         plain: Resource = normaliser.struct(resource, "names", None)
-        if settings.content == "full":
-            return plain
-        return Redactor(self._rules.rules).struct(plain, "names", None)
+        redactor = Redactor(self._rules.rules, self._actions, self._policies.unscanned)
+        return redactor.struct(plain, "names", None)
 
     def _limited(self, span: Span, longest: int) -> Span:
         settings = self._settings
@@ -201,6 +228,13 @@ class Chain:
             max_attributes=settings.max_attributes,
             max_events=settings.max_events,
         )(span)
+
+
+def _sealer(settings: Settings) -> Sealer | None:
+    """What encrypts, where something is to be encrypted."""
+    if settings.user_ids != "encrypt" and not settings.redact.uses("encrypt"):
+        return None
+    return sealer(settings.encrypt_key)
 
 
 def bare(span: Span, fault: Exception) -> Span:

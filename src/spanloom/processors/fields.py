@@ -22,13 +22,12 @@ from typing import (
 from msgspec import Struct
 from msgspec.structs import replace
 
+from spanloom import settings
 from spanloom import types as t
 
-Area = Literal[
-    "inputs", "outputs", "arguments", "results", "tools", "documents", "params", "media",
-    "metadata", "attributes", "errors", "events", "labels", "names", "inherit",
-]  # fmt: skip
-"""``labels`` are single words that a program chose; ``names`` are scanned but never withheld."""
+Area = Literal[settings.Area, "names", "servers", "inherit"]
+"""``labels`` are single words that a program chose; ``names`` are scanned but never withheld, and
+``servers`` neither, which are names of machines."""
 
 Shape = Literal["text", "texts", "struct", "structs", "value", "values", "structure", "own"]
 
@@ -37,7 +36,7 @@ Path: TypeAlias = "tuple[Path, str | int] | None"
 AnyStruct = TypeVar("AnyStruct", bound=Struct)
 
 _CALL: Final[Mapping[str, Area]] = {
-    "server_address": "names", "cost": "inherit", "attempts": "labels",
+    "server_address": "servers", "cost": "inherit", "attempts": "labels",
     "fallback_from": "names", "fallback_to": "names",
 }  # fmt: skip
 
@@ -51,9 +50,12 @@ AREAS: Final[Mapping[type[Struct], Mapping[str, Area]]] = {
     t.Session: {"id": "names"},
     t.Link: {"reason": "labels"},
     t.Error: {"message": "errors", "class_name": "names", "code": "labels", "stack": "errors"},
-    t.Resource: dict.fromkeys(
-        ("service", "service_namespace", "service_version", "service_instance", "environment",
-         "release", "host", "command", "runtime", "sdk"), "names"),
+    t.Resource: {
+        **dict.fromkeys(
+            ("service", "service_namespace", "service_version", "service_instance", "environment",
+             "release", "command", "runtime", "sdk"), "names"),
+        "host": "servers",
+    },
     t.Message: {"name": "names", "parts": "inherit"},
     t.Text: {"text": "inherit"},
     t.Reasoning: {"text": "inherit"},
@@ -98,7 +100,7 @@ AREAS: Final[Mapping[type[Struct], Mapping[str, Area]]] = {
     },
     t.Guardrail: {
         "input": "inputs", "output": "outputs", "categories": "names", "action": "labels",
-        "server_address": "names",
+        "server_address": "servers",
     },
     t.Evaluation: {"evaluator": "names", "input": "inputs", "output": "outputs"},
     t.Plan: {"agent": "names", "input": "inputs", "output": "outputs", "steps": "outputs"},

@@ -4,27 +4,32 @@ Fails closed: what a rule could not check is withheld.
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
+from spanloom.processors.actions import MARK, PLACEHOLDERS, Actions
+from spanloom.processors.content import KEPT
 from spanloom.processors.fields import Area, Path, Walker, distinct, render
 from spanloom.processors.rules import (
     ASSIGNED,
     RULES,
+    Hit,
     Rule,
     RuleSet,
     find,
+    merged,
     password_name,
-    placeholder,
     secret_name,
 )
-from spanloom.processors.survey import CARD_SIZED
+from spanloom.processors.rules.cues import LEAD, telling
+from spanloom.processors.survey import NUMBER_SIZED
+from spanloom.settings import Recogniser
 from spanloom.types import Redaction, Span, Value
 
 WITHHELD: Final = "[WITHHELD]"
-SECRET: Final = placeholder("secret")
 
 _SCREEN_CHARS: Final = 256
 _FEW: Final = 12
@@ -32,6 +37,8 @@ _FEW: Final = 12
 _JSON_LEVELS: Final = 6
 _TEXT_TYPES: Final = ("text/", "application/json", "application/xml", "application/x-")
 _JSON_STARTS: Final = ("{", "[", '"')
+_PRIVATE_JWK: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"})
+"""Of a JSON Web Key what must not be known."""
 
 
 def suspects(texts: Iterable[str], rules: RuleSet = RULES) -> tuple[Rule, ...]:
@@ -46,13 +53,35 @@ def suspects(texts: Iterable[str], rules: RuleSet = RULES) -> tuple[Rule, ...]:
         return rules.rules
 
 
-class Redactor(Walker):
-    """For one span: applies ``rules`` to each text and remembers what went where."""
+@lru_cache(maxsize=256)
+def _sets(rules: tuple[Rule, ...]) -> tuple[RuleSet, RuleSet]:
+    """All of them, and those that do not look at names: most spans come with one of few selections."""
+    return RuleSet(rules), RuleSet(rule for rule in rules if rule is not ASSIGNED)
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = RuleSet(rules)
-        self._unnamed = RuleSet(rule for rule in self._rules.rules if rule is not ASSIGNED)
-        self._found: dict[tuple[str, str], int] = {}
+
+class Redactor(Walker):
+    """For one span: applies ``rules`` to each text and remembers what went where.
+
+    Args:
+        rules: those that may match.
+        actions: what becomes of a find; a placeholder where not given.
+        unscanned: areas that are left alone.
+        recognisers: functions that find more, in areas that hold content.
+
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        actions: Actions = PLACEHOLDERS,
+        unscanned: Container[str] = (),
+        recognisers: Sequence[Recogniser] = (),
+    ) -> None:
+        self._rules, self._unnamed = _sets(tuple(rules))
+        self._actions = actions
+        self._unscanned = unscanned
+        self._recognisers = recognisers
+        self._found: dict[tuple[str, str, str], int] = {}
 
     def __call__(self, span: Span) -> Span:
         new = self.struct(span, "inherit", None)
@@ -70,130 +99,183 @@ class Redactor(Walker):
     @property
     def redactions(self) -> tuple[Redaction, ...]:
         return tuple(
-            Redaction(field=field, kind=kind, count=count)
-            for (field, kind), count in self._found.items()
+            Redaction(
+                field=field,
+                kind=kind,
+                count=count,
+                action=action,  # type: ignore[arg-type]
+                key_id=self._actions.key_id(action),
+            )
+            for (field, kind, action), count in self._found.items()
         )
 
     def text(self, text: str, area: Area, path: Path) -> str:
+        if area in self._unscanned:
+            return text
         try:
-            return self._redact(text, path, _JSON_LEVELS)
+            return self._redact(text, _At(area, path))
         except Exception:
-            self._note(path, "withheld")
-            return WITHHELD
+            return self._withheld(path)
 
     def texts(self, texts: tuple[str, ...], name: str) -> tuple[str, ...]:
         return tuple(self.text(text, "names", ((None, name), i)) for i, text in enumerate(texts))
 
     def value(self, value: Value, area: Area, path: Path) -> Value:
+        if area in self._unscanned:
+            return value
         try:
-            return self._value(value, path, _JSON_LEVELS)
+            return self._value(value, _At(area, path))
         except Exception:
-            self._note(path, "withheld")
-            return WITHHELD
+            return self._withheld(path)
 
     def values(self, values: Mapping[str, Value], area: Area, path: Path) -> Mapping[str, Value]:
+        if area in self._unscanned:
+            return values
         try:
-            return self._mapping(values, path, _JSON_LEVELS)
+            return self._mapping(values, _At(area, path))
         except Exception:
-            self._note(path, "withheld")
+            self._withheld(path)
             return dict.fromkeys((f"field {i}" for i in range(len(values))), WITHHELD)
 
-    def _value(self, value: Value, path: Path, levels: int) -> Value:
+    def _withheld(self, path: Path) -> str:
+        self._note(path, "withheld", "redact")
+        return WITHHELD
+
+    def _value(self, value: Value, at: "_At") -> Value:
         kind = type(value)
         if kind is str:
             try:
-                return self._redact(value, path, levels)
+                return self._redact(value, at)
             except Exception:
-                self._note(path, "withheld")
-                return WITHHELD
+                return self._withheld(at.path)
         if kind is dict:
-            return self._mapping(value, path, levels)
+            return self._mapping(value, at)
         if kind is list:
-            return self._list(value, path, levels)
-        if kind in (int, float) and not -CARD_SIZED < value < CARD_SIZED:
+            return self._list(value, at)
+        if kind in (int, float) and not -NUMBER_SIZED < value < NUMBER_SIZED:
             # as the program would write it: 4111111111111111.0 is a card too
             text = str(int(value) if kind is float and value.is_integer() else value)
-            redacted = self.text(text, "inherit", path)
+            redacted = self._value(text, at)
             return value if redacted == text else redacted
         return value
 
-    def _mapping(self, values: Mapping[str, Value], path: Path, levels: int) -> Mapping[str, Value]:
+    def _mapping(self, values: Mapping[str, Value], at: "_At") -> Mapping[str, Value]:
         new: dict[str, Value] = {}
         tried: dict[str, int] = {}
         changed = False
+        path = at.path
         properties = path is not None and path[1] == "properties"  # names of a JSON Schema
         named = values.get("name", values.get("key")) if "value" in values else None
+        private = _PRIVATE_JWK if "kty" in values else frozenset()
         for key, value in values.items():
-            name = distinct(self.text(key, "inherit", (path, "<key>")), new, tried)
-            inner = (path, name)
-            if secret_name(key) and not (properties and type(value) is dict):
-                item = self._secret(key, value, inner)
-            elif type(named) is str and key.partition("'")[0] == "value" and secret_name(named):
-                item = self._secret(named, value, inner)
+            name = distinct(self._value(key, _At(at.area, (path, "<key>"), at.levels)), new, tried)
+            said = key
+            if type(named) is str and key.partition("'")[0] == "value":
+                said = named if secret_name(named) or not secret_name(key) else key
+            inner = at.under(name, said)
+            if key in private or (secret_name(said) and not (properties and type(value) is dict)):
+                item = self._secret(said, value, inner)
             else:
-                item = self._value(value, inner, levels)
+                item = self._value(value, inner)
             changed = changed or item is not value or name != key
             new[name] = item
         return new if changed else values
 
-    def _list(self, values: list[Value], path: Path, levels: int) -> list[Value]:
+    def _list(self, values: list[Value], at: "_At") -> list[Value]:
         new: list[Value] = []
         for index, value in enumerate(values):
             before = values[index - 1] if index else None
             if type(before) is str and _announces(before, pair=len(values) == 2):
-                new.append(self._secret(before, value, (path, index)))
+                new.append(self._secret(before, value, at.under(index)))
             else:
-                new.append(self._value(value, (path, index), levels))
+                new.append(self._value(value, at.under(index)))
         return new if any(a is not b for a, b in zip(new, values, strict=True)) else values
 
-    def _secret(self, name: str, value: Value, path: Path) -> Value:
+    def _secret(self, name: str, value: Value, at: "_At") -> Value:
         """What stands under a secret's name goes as a whole, but for what is only a count or flag."""
         number = type(value) in (int, float)
-        if value is None or type(value) is bool or value in ("", SECRET, [], {}):
+        if value is None or type(value) is bool or value in ("", [], {}):
+            return value
+        if type(value) is str and MARK.fullmatch(value):
             return value
         if number and not password_name(name):
-            return self._value(value, path, 0)
-        self._note(path, "secret")
-        return SECRET
+            return self._value(value, at._replace(levels=0))
+        action = self._actions.of(at.area, "secret")
+        if action == "keep":
+            return self._value(value, at)
+        self._note(at.path, "secret", action)
+        text = value if type(value) is str else json.dumps(value, sort_keys=True)
+        return self._actions.apply(at.area, "secret", text)
 
-    def _redact(self, text: str, path: Path, levels: int) -> str:
-        if levels and text.lstrip(" \t\r\n")[:1] in _JSON_STARTS and len(text) > 2:
-            document = self._json(text, path, levels)
+    def _redact(self, text: str, at: "_At") -> str:
+        if at.levels and text.lstrip(" \t\r\n")[:1] in _JSON_STARTS and len(text) > 2:
+            document = self._json(text, at)
             if document is not None:
                 return document
-        return self._scan(text, path, self._rules)
+        return self._scan(text, at, self._rules)
 
-    def _scan(self, text: str, path: Path, among: RuleSet) -> str:
-        rules = among.rules
-        if len(text) > _SCREEN_CHARS or len(rules) > _FEW:
-            rules = among.suspects(text)
-        hits = find(text, rules) if rules else ()
-        if not hits:
-            return text
+    def _scan(self, text: str, at: "_At", among: RuleSet) -> str:
+        rules, lead = among.rules, at.lead
+        whole = lead + text
+        if len(whole) > _SCREEN_CHARS or len(rules) > _FEW:
+            rules = among.suspects(whole)
+        hits = find(whole, rules) if rules else []
+        if self._recognisers and at.area not in KEPT:
+            hits = merged([*hits, *self._recognised(text, len(lead))])
+        if hits and ("_HASH_" in text or "_ENCRYPTED_" in text):
+            marks = [mark.span() for mark in MARK.finditer(whole)]
+            hits = [hit for hit in hits if not any(a < hit.end and hit.start < b for a, b in marks)]
         pieces: list[str] = []
-        at = 0
+        done = len(lead)
         for hit in hits:
-            self._note(path, hit.kind)
-            pieces += (text[at : hit.start], placeholder(hit.kind))
-            at = hit.end
-        return "".join((*pieces, text[at:]))
+            action = self._actions.of(at.area, hit.kind)
+            if hit.start < len(lead) or action == "keep":
+                continue
+            self._note(at.path, hit.kind, action)
+            stands = self._actions.apply(at.area, hit.kind, whole[hit.start : hit.end])
+            pieces += (whole[done : hit.start], stands)
+            done = hit.end
+        return "".join((*pieces, whole[done:])) if pieces else text
 
-    def _json(self, text: str, path: Path, levels: int) -> str | None:
+    def _recognised(self, text: str, shift: int) -> Iterator[Hit]:
+        for recogniser in self._recognisers:
+            for start, end, kind in recogniser(text):
+                start, end = max(0, int(start)), min(len(text), int(end))
+                if start < end:
+                    yield Hit(start + shift, end + shift, str(kind).lower())
+
+    def _json(self, text: str, at: "_At") -> str | None:
         """The redacted document, or ``None`` if ``text`` is none (or holds only a name or number)."""
         try:
             value = json.loads(text, object_pairs_hook=_pairs)
         except (ValueError, RecursionError):
             return None
-        new = self._value(value, path, levels - 1)
+        new = self._value(value, at._replace(levels=at.levels - 1))
         if new is value or new == value:
             # names were looked at with their values: an "api_key" that is a number is none
-            return self._scan(text, path, self._unnamed) if levels == _JSON_LEVELS else text
+            return self._scan(text, at, self._unnamed) if at.levels == _JSON_LEVELS else text
         compact = '": ' not in text
         return json.dumps(new, ensure_ascii=False, separators=(",", ":") if compact else None)
 
-    def _note(self, path: Path, kind: str, count: int = 1) -> None:
-        key = (render(path), kind)
-        self._found[key] = self._found.get(key, 0) + count
+    def _note(self, path: Path, kind: str, action: str) -> None:
+        key = (render(path), kind, action)
+        self._found[key] = self._found.get(key, 0) + 1
+
+
+class _At(NamedTuple):
+    """Where a value stands."""
+
+    area: Area
+    path: Path
+    levels: int = _JSON_LEVELS
+    """How many levels of JSON in JSON may still be opened."""
+    lead: str = ""
+    """The name of the nearest field around it that says what a number in it is."""
+
+    def under(self, key: str | int, name: str | None = None) -> "_At":
+        """What is inside of it, in a field that is called ``name``."""
+        lead = f"{name[-LEAD:]}: " if name is not None and telling(name) else self.lead
+        return _At(self.area, (self.path, key), self.levels, lead)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

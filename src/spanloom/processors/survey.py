@@ -19,8 +19,8 @@ from spanloom.types import Span
 MAX_NODES: Final = 50_000
 """Values in the data of one span. Shared references make a small object endlessly wide."""
 
-CARD_SIZED: Final = 10**11
-"""Numbers from here on are scanned as text: a card number may be an int."""
+NUMBER_SIZED: Final = 10**7
+"""Numbers from here on are scanned as text: a card or a telephone number may be an int."""
 
 ENCODED_CHARS: Final = 1024
 """Texts from this length on may be base64."""
@@ -158,14 +158,14 @@ class Survey:
             for item in value:
                 self._value(item, depth - 1)
         elif kind is int:
-            if not -CARD_SIZED < value < CARD_SIZED:
+            if not -NUMBER_SIZED < value < NUMBER_SIZED:
                 if not -(2**63) <= value < 2**63:
                     raise Odd
                 self.texts.append(str(value))
         elif kind is float:
             if not isfinite(value):
                 raise Odd
-            if not -CARD_SIZED < value < CARD_SIZED and value.is_integer():
+            if not -NUMBER_SIZED < value < NUMBER_SIZED and value.is_integer():
                 self.texts.append(str(int(value)))
         elif kind is not bool and value is not None:
             raise Odd

@@ -28,6 +28,14 @@ def refuse(reason: str = "") -> NoReturn:
     raise ValueError(reason)
 
 
+def near(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'redact'?`` where one of ``known`` is like ``word``."""
+    import difflib  # only where something is wrong already
+
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
 def read_text(value: Any) -> str | None:
     if isinstance(value, str):
         return value.strip() or None

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, get_args
 
 from ..errors import mistake
 from .file import File, find, parse
-from .table import DEFAULTS, KEYS, Content, Group, Settings
+from .policies import Content, read_redact
+from .readers import near
+from .table import DEFAULTS, KEYS, Group, Settings
 
 OTEL_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _OTEL_CONTENT_WORDS: Mapping[str, Content] = {
@@ -31,9 +33,15 @@ _KUBERNETES = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT(_\d+_(TCP|UDP
 _SEE = "The settings are listed in docs/reference/settings.md."
 
 
+_MERGED = "redact"
+"""The setting that is put together from all sources: a word in a variable must not switch off the
+patterns in a file."""
+
+
 class _Found(NamedTuple):
     source: str
     value: Any
+    weaker: tuple["_Found", ...] = ()
 
 
 def variable(key: str) -> str | None:
@@ -80,7 +88,9 @@ def load(
     if "content" not in found:
         _content_of_otel(environ, found)
 
-    values = {key: _value(key, item) for key, item in found.items()}
+    values = {key: _value(key, item) for key, item in found.items() if key != _MERGED}
+    if _MERGED in found:
+        values[_MERGED] = _redact(found[_MERGED])
     directory = values.get("dir") or DEFAULTS.dir
     in_file = file is not None and "dir" in found and found["dir"].source == file.source
     start = os.path.dirname(file.path) if file is not None and in_file else base
@@ -103,7 +113,7 @@ def _value(key: str, found: _Found) -> Any:
         return info.reader.read(found.value)
     except (ValueError, TypeError) as exc:
         reason = str(exc) if isinstance(exc, ValueError) else ""
-    if not reason and not info.secret and isinstance(found.value, str):
+    if not reason and not info.secret and isinstance(found.value, str) and key != "content":
         reason = _did_you_mean(found.value.strip().lower(), info.reader.choices)
     shown = "the value (not shown)" if info.secret else _short(found.value)
     mistake(
@@ -112,6 +122,18 @@ def _value(key: str, found: _Found) -> Any:
         f"{'the default ' if default == getattr(DEFAULTS, key) else ''}{default!r} is used."
     )
     return default
+
+
+def _redact(found: _Found) -> Any:
+    sources = (found, *found.weaker)
+    redact, wrong = read_redact(*(each.value for each in sources))
+    for each, entries in zip(sources, wrong, strict=True):
+        for key, shown, reason, allowed, instead in entries:
+            mistake(
+                f"spanloom: {each.source} sets {_MERGED}{key and f'.{key}'} to {shown}, which is not "
+                f"allowed{reason and f' ({reason})'}. Allowed: {allowed}. Correct it there; until then {instead}."
+            )
+    return redact
 
 
 def _short(value: object) -> str:
@@ -126,10 +148,7 @@ def _short(value: object) -> str:
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    import difflib  # only where something is wrong already
-
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else ""
+    return near(word, known)[2:]
 
 
 def _unknown(what: str, word: str, known: Iterable[str]) -> None:
@@ -154,8 +173,8 @@ def _from_environment(environ: Mapping[str, str], found: dict[str, _Found]) -> N
     own = {name: key for key in KEYS if (name := variable(key))}
     for name, key in own.items():
         value = environ.get(name, "")
-        if key not in found and value.strip():  # as in OpenTelemetry, empty means unset
-            found[key] = _Found(f"the variable {name}", value)
+        if value.strip():  # as in OpenTelemetry, empty means unset
+            _note(key, _Found(f"the variable {name}", value), found)
     for key, info in KEYS.items():
         for name in info.standard if key not in found else ():
             if said := _standard(key, name, environ):
@@ -235,7 +254,13 @@ def _put(key: str, value: object, source: str, found: dict[str, _Found]) -> None
         if key == "integrations" or not value:
             return
         value = [name for name, options in value.items() if not _is_off(options)]
-    found.setdefault(key, _Found(source, value))
+    _note(key, _Found(source, value), found)
+
+
+def _note(key: str, item: _Found, found: dict[str, _Found]) -> None:
+    stronger = found.setdefault(key, item)
+    if stronger is not item and key == _MERGED:
+        found[key] = stronger._replace(weaker=(*stronger.weaker, item))
 
 
 def _is_off(options: object) -> bool:

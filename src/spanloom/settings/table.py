@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Struct
 
+from .policies import CONTENT, REDACT, Action, Content, Redact
 from .readers import (
     BACKENDS,
     FLAG,
@@ -24,8 +25,7 @@ from .readers import (
     size,
 )
 
-Content = Literal["full", "redacted", "hash", "none"]
-UserIds = Literal["hash", "keep"]
+UserIds = Action
 LogLevel = Literal["debug", "info", "warning", "error", "fatal"]
 Group = Literal["backends", "integrations", "processors"]
 """The settings that name plugins."""
@@ -46,8 +46,13 @@ class Key(Struct, frozen=True, kw_only=True):
         """``value`` as it may be seen: no secret, and of options and objects only the names."""
         if self.secret:
             return "<hidden>"
+        if isinstance(value, Redact):
+            return value.shown()
         if isinstance(value, Mapping):
-            return {name: sorted(options) for name, options in value.items()}
+            return {
+                name: options if isinstance(options, str) else sorted(options)
+                for name, options in value.items()
+            }
         if isinstance(value, tuple):
             return tuple(item if isinstance(item, str) else type(item).__name__ for item in value)
         return value
@@ -217,23 +222,36 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = None
 
     content: Annotated[
-        Content,
+        Content | Mapping[str, Content],
         Key(
             group=_CONTENT,
-            reader=choice(Content),
+            reader=CONTENT,
             doc="What becomes of prompts, answers, tool arguments and results: `full` keeps them, "
-            "`redacted` replaces secrets, card numbers and e-mail addresses, `hash` keeps a keyed "
-            "hash, `none` drops them. Where nothing of ours sets it, "
+            "`redacted` keeps them but for what `redact` is about, `hash` keeps a keyed "
+            "hash, `none` drops them. One word, or a table that has one for each area and `default` for "
+            "the rest; as a variable `arguments=none,default=redacted`. See how-to/content.md. "
+            "Where nothing of ours sets it, "
             "`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` decides: `NO_CONTENT` or `false` is "
             "`none`, `SPAN_ONLY`, `EVENT_ONLY`, `SPAN_AND_EVENT` or `true` is `redacted`.",
         ),
     ] = "redacted"
+    redact: Annotated[
+        Redact,
+        Key(
+            group=_CONTENT,
+            reader=REDACT,
+            doc="What becomes of secrets, cards, e-mail addresses, telephone numbers and the like where "
+            "content is `redacted`: by kind, by area (a table of its own), and `default`. `patterns` "
+            "and `recognisers` find more. As a variable `email=hash,outputs.ip=keep`. Sources are "
+            "merged, entry by entry. See how-to/content.md.",
+        ),
+    ] = Redact()
     user_ids: Annotated[
         UserIds,
         Key(
             group=_CONTENT,
             reader=choice(UserIds),
-            doc="Whether user ids are replaced by a keyed hash or kept as they are.",
+            doc="What becomes of user ids: `hash` puts a keyed hash in their place, `keep` keeps them.",
         ),
     ] = "hash"
     hash_key: Annotated[
@@ -244,6 +262,16 @@ class Settings(Struct, frozen=True, kw_only=True):
             secret=True,
             doc="Key of the hashes. Services that must join on a hashed id share it. Unset: one is "
             "made in `dir`, readable by you alone.",
+        ),
+    ] = None
+    encrypt_key: Annotated[
+        str | None,
+        Key(
+            group=_CONTENT,
+            reader=TEXT,
+            secret=True,
+            doc="Key of what is encrypted: 64 hex digits. Needs the extra `spanloom[encrypt]`. Whoever has "
+            "it reads such values with `spanloom reveal`.",
         ),
     ] = None
 

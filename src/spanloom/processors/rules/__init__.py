@@ -16,12 +16,20 @@ from spanloom.processors.rules.named import (
 )
 from spanloom.processors.rules.network import EMAIL, IPV4, IPV6, QUOTED_EMAIL
 from spanloom.processors.rules.phone import PHONE
-from spanloom.processors.rules.screen import WINDOW, Hit, Rule, RuleSet, find, matches
+from spanloom.processors.rules.screen import (
+    WINDOW,
+    Hit,
+    Rule,
+    RuleSet,
+    find,
+    matches,
+    merged,
+)
 from spanloom.processors.rules.secrets import SHAPES
 
 __all__ = [
     "ASSIGNED", "KINDS", "PLACEHOLDERS", "RULES", "WINDOW", "Hit", "Rule", "RuleSet", "find", "luhn",
-    "matches", "password_name", "placeholder", "secret_name",
+    "matches", "merged", "password_name", "placeholder", "secret_name",
 ]  # fmt: skip
 
 RULES: Final = RuleSet((

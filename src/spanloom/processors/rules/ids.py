@@ -185,10 +185,26 @@ def _lettered(match: re.Match[str]) -> tuple[int, int] | None:
 LETTERED_ID: Final = Rule(
     name="lettered_id",
     kind="national_id",
-    view="flat",
+    view="mask",
     probe=re.compile(
-        "000000(?:[a-dhmx](?<=[a-z]{2}0{6}.)|0[a-z](?<=[mxyzstfg]0{7}.)|[ab]0{6})"
-        "|0000[a-z](?<=[a-z]{5}0{4}.)|00[a-z][0l-np-v][0l-np-v][a-z][0l-np-v]{3}[a-z]"
+        "0(?: ?a(?![a0])(?:"
+        + "|".join(
+            f"(?<={before})"
+            for before in (
+                *(
+                    f"[\n ]aa{a}{b}{c}a"
+                    for a in ("", " ")
+                    for b in ("000000", "00 00 00")
+                    for c in ("", " ")
+                ),
+                *(f"[\n ]a{a}0000000{c}a" for a in ("", " ") for c in ("", " ")),
+                "[\n ]aaaaa0000a",
+                "aaa00a00a000a",
+                "00a00 a000a",
+            )
+        )
+        + ")|aaaaaa[a0]0(?<=aaaa000000aaaaaa.0)"
+        "|a(?:000000(?<=[\n ]000000a000000)| 000 000(?<=[\n ]0 00 00 0a 000 000)))"
     ),
     # from its first digit: digits are rarer than letters, and found faster
     pattern=re.compile(

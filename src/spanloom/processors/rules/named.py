@@ -199,7 +199,7 @@ def _told(match: re.Match[str]) -> tuple[int, int] | None:
         return start, start + len(match[3])
     digit, letter = any(map(str.isdigit, value)), any(map(str.isalpha, value))
     symbol = not _SYMBOLS.isdisjoint(match[3])
-    if "key" in match[1].lower() or "token" in match[1].lower():
+    if match[1].lower() == "key":
         good = digit and letter and len(value) >= 8
     else:
         good = (digit and letter and len(value) >= 5) or (
@@ -212,9 +212,7 @@ TOLD: Final = Rule(
     name="told",
     kind="secret",
     view="text",
-    hints=("word is", "code is", "key is", "oken is"),
-    pattern=re.compile(
-        r"((?i:pass(?:word|code)|key|token)) is:? ([\"'`\u201c]?)([^\s\"'`\u201c\u201d<>]{4,256})"
-    ),
+    hints=("word is", "key is"),
+    pattern=re.compile(r"((?i:password|key)) is:? ([\"'`\u201c]?)([^\s\"'`\u201c\u201d<>]{4,256})"),
     spot=_told,
 )

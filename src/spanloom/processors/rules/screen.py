@@ -14,12 +14,13 @@ from msgspec import Struct
 
 from spanloom.processors.rules.cues import LEAD, topics
 
-View = Literal["text", "long", "names", "flat"]
+View = Literal["text", "long", "names", "mask"]
 """Where a rule's hints are looked for.
 
 ``text``: as it is. ``long``: only words of 16 and more of ``A-Z a-z 0-9 _ -``, each with the 12
 characters before it. ``names``: the lower-case letters at the end of what stands before each ``:``
-and ``=``. ``flat``: in lower case, digits as ``0``, without spaces, quotes, dots and dashes.
+and ``=``. ``mask``: digits as ``0``, letters as ``a``, what people put between digits as a space,
+anything else as a line break.
 """
 
 Spot = Callable[[re.Match[str]], tuple[int, int] | None]
@@ -35,7 +36,8 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     ``hints``: one of them must be in the ``view``, or ``probe`` must be found there. ``pattern``:
     bounded by ``OVERLAP`` (``spot`` may look further). ``spot``: what of a match is to go, or ``None``
     if it is none after all. ``digits``: where not 0, the rule looks for numbers, and its pattern runs
-    only where a text has so many digits next to each other.
+    only where a text has so many digits next to each other. ``reach``: where not 0, the pattern is not ours
+    and may take the square of its text; it gets pieces that overlap by so many characters.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     view: View = "long"
     spot: Spot = whole
     digits: int = 0
+    reach: int = 0
 
 
 class Hit(Struct, frozen=True):
@@ -71,7 +74,10 @@ _DULL = re.compile(
 )
 """Dates, and numbers with a decimal point."""
 _IBAN_BEFORE = re.compile(rb"(?<![0-9A-Za-z])[A-Za-z]{2}[0-9]{2}[0-9A-Za-z]{0,12}\Z")
-_LETTER_AFTER = re.compile(rb" ?a")
+_LETTER_AFTER = re.compile(rb"[- ]?[A-Za-z](?![0-9A-Za-z_])")
+_COLUMN: Final = b" " * 4
+_PIECE = re.compile(rb"0+(?: {1,3}0+)*")
+_UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LEAST: Final = 7
 SELF_EVIDENT: Final = 13
 """From so many digits on a number can be told by itself; a shorter one needs a word that says what it is."""
@@ -92,27 +98,36 @@ def latin(text: str) -> bytes:
     return text.encode("latin-1", "replace")
 
 
-def stretches(text: str, raw: bytes) -> Iterator[Stretch]:
+def stretches(text: str, raw: bytes, mask: bytes) -> Iterator[Stretch]:
     """Where numbers are that may be more than an id, a date, a time or a measurement."""
-    mask = raw.translate(_NUMERIC)
     for found in _STRETCH.finditer(mask):
         start, end = found.span()
-        digits = mask.count(b"0", start, end)
-        if digits < LEAST:
+        if mask.count(b"0", start, end) < LEAST:
             continue
-        if digits == end - start:  # in one piece
-            after = _LETTER_AFTER.match(mask, end) is not None
-            if mask[start - 1 : start] == b"a" and not _escape_before(raw, start):
-                if digits < 8 or not _IBAN_BEFORE.search(raw, max(0, start - 16), start + 2):
-                    continue
-            elif after and digits not in _LETTERED:
-                continue
-            elif not (after or digits >= SELF_EVIDENT or raw[start - 1 : start] == b"+"):
-                if not topics(text[max(0, start - LEAD) : start]):
-                    continue
-        elif _DULL.fullmatch(raw, start, end):
-            continue
-        yield Stretch(start, end, digits)
+        if mask.find(_COLUMN, start, end) < 0:
+            pieces = [(start, end)]
+        else:  # a table: nobody leaves so much space within a number
+            pieces = [piece.span() for piece in _PIECE.finditer(mask, start, end)]
+        for begin, stop in pieces:
+            digits = mask.count(b"0", begin, stop)
+            if digits >= LEAST and _telling(text, raw, mask, begin, stop, digits):
+                yield Stretch(begin, stop, digits)
+
+
+def _telling(text: str, raw: bytes, mask: bytes, start: int, end: int, digits: int) -> bool:
+    if digits < end - start:
+        if _DULL.fullmatch(raw, start, end):
+            return False
+        uuid = _UUID.search(raw, max(0, start - 28), end + 28)
+        return uuid is None or uuid.end() <= start
+    after = digits in _LETTERED and _LETTER_AFTER.match(raw, end) is not None
+    if mask[start - 1 : start] == b"a" and not _escape_before(raw, start):
+        return digits >= 8 and _IBAN_BEFORE.search(raw, max(0, start - 16), start + 2) is not None
+    if mask[end : end + 1] == b"a" and not after:
+        return False
+    if after or digits >= SELF_EVIDENT or raw[start - 1 : start] == b"+":
+        return True
+    return bool(topics(text[max(0, start - LEAD) : start]))
 
 
 def _escape_before(raw: bytes, at: int) -> bool:
@@ -175,22 +190,25 @@ class RuleSet:
         """The rules that may match in ``text``, which may be many texts joined by ``=``."""
         raw = latin(text)
         flat = raw.translate(_FLAT, _DROPPED)
-        views: dict[View, str] = {"text": text, "flat": flat.decode("latin-1")}
+        mask = raw.translate(_NUMERIC)
+        views: dict[View, str] = {"text": text, "mask": f"\n{mask.decode('latin-1')}"}
         found: dict[Rule, None] = {}
         for mark, hint, rule in self._texts:
             if mark in text and hint in text:
                 found[rule] = None
-        if self._hints["long"] and (words := _long_words(raw)):
+        words = _long_words(raw)
+        if words:
             self._in_words(words, found)
+            views["long"] = words.decode("latin-1")
         if self._names and (names := self._names_in(flat)):
             for hint, rule in self._hints["names"]:
                 if hint in names:
                     found[rule] = None
         for view, search, rule in self._probes:
-            if search(views[view]):
+            if view in views and search(views[view]):
                 found[rule] = None
         if self._numbers:
-            most = max((stretch.digits for stretch in stretches(text, raw)), default=0)
+            most = max((stretch.digits for stretch in stretches(text, raw, mask)), default=0)
             for rule in self._numbers:
                 if most >= rule.digits:
                     found[rule] = None
@@ -246,6 +264,7 @@ def matches(
     window: int = WINDOW,
     begin: int = 0,
     end: int | None = None,
+    overlap: int = OVERLAP,
 ) -> Iterator[re.Match[str]]:
     """What ``finditer`` gives for a pattern that is bounded, with a pause for other threads.
 
@@ -256,7 +275,7 @@ def matches(
     while at < last:
         stop = min(at + window, last)
         # what stands before ``at`` can still be seen by a look-behind
-        for match in pattern.finditer(text, at, min(stop + OVERLAP, limit)):
+        for match in pattern.finditer(text, at, min(stop + overlap, limit)):
             if match.start() >= stop:
                 break
             yield match
@@ -269,19 +288,26 @@ def matches(
 def _found(
     rule: Rule, text: str, numbers: Sequence[Stretch], window: int
 ) -> Iterator[re.Match[str]]:
-    if not rule.digits:
+    if rule.reach:
+        yield from matches(rule.pattern, text, min(window, 4 * rule.reach), overlap=rule.reach)
+    elif not rule.digits:
         yield from matches(rule.pattern, text, window)
-        return
-    for number in numbers:
-        if number.digits >= rule.digits:  # with what may open it: "+", "("
-            yield from matches(rule.pattern, text, window, max(0, number.start - 2), number.end)
+    else:
+        for number in numbers:
+            if number.digits >= rule.digits:  # with what may open it: "+", "("
+                yield from matches(rule.pattern, text, window, max(0, number.start - 2), number.end)
 
 
 def find(text: str, rules: Sequence[Rule], window: int = WINDOW) -> list[Hit]:
     """What is to be replaced, in order; overlapping finds become one, of the longest one's kind."""
     hits = []
-    numbers = [*stretches(text, latin(text))] if any(rule.digits for rule in rules) else []
-    for rule in rules:
+    plain = [rule for rule in rules if not rule.digits]
+    numbers: list[Stretch] = []
+    if len(plain) < len(rules):
+        raw = latin(text)
+        numbers = [*stretches(text, raw, raw.translate(_NUMERIC))]
+        plain = [*rules] if numbers else plain
+    for rule in plain:
         done = 0
         for match in _found(rule, text, numbers, window):
             # a spot may reach beyond its match: what lies inside is gone already

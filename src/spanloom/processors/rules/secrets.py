@@ -161,7 +161,7 @@ SHAPES: Final = (
            r"(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}"),
     _shape("slack", ("xox",), r"xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,255}"),
     _shape("slack_app", ("xapp-",), r"xapp-\d-[A-Za-z0-9-]{10,255}"),
-    Rule(name="discord", kind="secret", view="text", probe=re.compile(r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}"),
+    Rule(name="discord", kind="secret", view="long", probe=re.compile(r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}"),
          pattern=re.compile(
              _APART + r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,45}(?![A-Za-z0-9_-])")),
     _shape("telegram", (":AA",), r"(?<![0-9A-Za-z])[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"),
@@ -182,8 +182,11 @@ SHAPES: Final = (
     _shape("bearer", ("Bearer ", "bearer ", "BEARER "), r"(?i:bearer)\s{1,4}([A-Za-z0-9._~+/=-]{16,8192})",
            lambda match: match.span(1)),
     _shape("basic", ("Basic ", "basic ", "BASIC "), r"(?i:basic)\s{1,4}([A-Za-z0-9+/]{8,1024}={0,2})", _basic),
+    Rule(name="jwk", kind="secret", view="names", hints=("kty",), spot=lambda match: match.span(1),
+         pattern=re.compile(
+             r"\"(?:d|p|q|dp|dq|qi|k)\\{0,8}\"\s{0,4}:\s{0,4}\\{0,8}\"([A-Za-z0-9_-]{16,2048})")),
     Rule(name="webhook", kind="secret", view="text",
-         hints=("hooks.slack.com/", "/api/webhooks/", "/webhookb2/"),
+         hints=("hook",),
          pattern=re.compile(
              r"(?<=hooks\.slack\.com/)(?:services|workflows|triggers)/[A-Za-z0-9/_-]{20,200}"
              r"|(?<=/api/webhooks/)[0-9]{15,20}/[A-Za-z0-9_-]{40,120}"
