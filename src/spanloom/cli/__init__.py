@@ -32,6 +32,9 @@ COMMANDS: Mapping[str, Command] = {
     "cost": Command(
         "spanloom.cli.cost", "show what model calls cost: by model, agent, feature, ..."
     ),
+    "reveal": Command(
+        "spanloom.cli.reveal", "decrypt what was recorded encrypted, for those who hold the key"
+    ),
     "doctor": Command(
         "spanloom.cli.doctor", "say what is recorded here, where to, and what is in the way"
     ),
