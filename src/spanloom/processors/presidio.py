@@ -1,7 +1,7 @@
 """Names of people, found by Microsoft's Presidio: the recogniser ``presidio`` of the setting ``redact``.
 
-Needs the extra ``spanloom[presidio]`` and a language model of Presidio's own choice (see its manual).
-It takes milliseconds for each text, on the worker thread.
+Needs ``presidio-analyzer``, which is no extra of ours: it brings hundreds of megabytes, and a language
+model of its own choice (see its manual). It takes milliseconds for each text, on the worker thread.
 """
 
 from collections.abc import Iterator, Mapping
