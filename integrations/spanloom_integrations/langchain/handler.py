@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spanloom.sdk import Active, Run, Runs, current, guard
 from spanloom.types import Custom, RetryEvent, Session, StateTransition
 
-from . import graphs, messages, models, pauses, steps
+from . import decisions, graphs, messages, models, pauses, steps
 from .errors import classify, is_a, note
 from .graphs import NOISE, Facts
 
@@ -110,9 +110,11 @@ class Recorder:
             if facts.agent is not None:
                 graphs.becomes_agent(run, facts.agent)
             return
-        kind: Any = "task"
-        active = Active(name, kind)
-        active.extract, active.request = steps.chain, _held(inputs)
+        if run_type == "llm":
+            active = decisions.start(name, metadata, _held(inputs))
+        else:
+            active = Active(name, "task")
+            active.extract, active.request = steps.chain, _held(inputs)
         active.classify = classify
         run_ = self._start(run_id, parent_run_id, active, facts, self._inside())
         if run_ is None:
