@@ -1,9 +1,11 @@
 """Every rule: what it takes out, and what looks like it and stays."""
 
+import time
+
 import pytest
 
 from spanloom.processors.redact import Redactor
-from spanloom.processors.rules import KINDS, RULES
+from spanloom.processors.rules import KINDS, RULES, find
 
 
 def redacted(text: str) -> str:
@@ -201,3 +203,31 @@ def test_what_only_looks_like_it_stays(text: str) -> None:
 
 def test_every_kind_is_tried() -> None:
     assert {"secret", "card", "email", "phone", "ssn", "national_id", "iban", "ip"} == KINDS
+
+
+WORST = {
+    "card": "4111 ", "iban": "DE89 3704 ", "ssn": "123 45 ", "national_id": "012 ", "lettered_id": "AB123456",
+    "phone": "(1)", "email": "a@", "quoted_email": "%40a.", "ipv4": "1.1.1.1 ", "ipv6": "a::", "url": "://a:b@",
+    "url_token": "://a1", "assigned": "password=", "option": " --api-key=", "told": "password is a1 ",
+    "jwt": "eyJaaaaaaaaaaa.", "private_key": "-----BEGIN PRIVATE KEY-----", "putty_key": "PuTTY-User-Key-File-2: ",
+    "encoded_private_key": "LS0tLS1CRUdJTiBS", "openai": "sk-", "bearer": "Bearer ", "basic": "Basic ",
+    "webhook": "hooks.slack.com/services/", "jwk": '"d":"aaaaaaaaaaaaaaaa', "google_oauth": "1//0",
+    "discord": "MMMMMMMM.", "telegram": "12345678:AA", "azure_client": "aaa1Q~", "atlassian": "ATATT3",
+}  # fmt: skip
+"""For each detector the text that costs it most."""
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_the_worst_text_of_a_detector_costs_it_no_more_than_its_length(name: str) -> None:
+    (rule,) = [rule for rule in RULES.rules if rule.name == name]
+
+    def cost(size: int) -> float:
+        text = (WORST[name] * (size // len(WORST[name]) + 1))[:size]
+        began = time.thread_time()
+        find(text, [rule])
+        return time.thread_time() - began
+
+    small, large = min(cost(20_000) for _ in range(3)), min(cost(200_000) for _ in range(2))
+    assert large < 2
+    # ten times the text: what grows with its square would take a hundred times as long
+    assert large < 30 * max(small, 0.002)
