@@ -20,7 +20,8 @@ class Backend(Protocol):
 
     May also have: ``wants_pending`` (also gets spans that are still open, status ``pending``, which a
     later span of the same id supersedes), ``inline`` (takes no time: runs on the worker itself),
-    ``after_fork()`` (called in a forked child before its first export).
+    ``after_fork()`` (called in a forked child before its first export), ``where`` (a file or an
+    address, which ``spanloom doctor`` shows).
     """
 
     name: str

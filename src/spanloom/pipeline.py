@@ -226,7 +226,8 @@ class Pipeline:
             if item is marker or marker.passed.is_set():
                 break  # what came later is not asked about
             upstream += isinstance(item, Active)
-        total = sum(self.dropped.values())
+        # what a processor dropped was to be dropped: nothing was lost
+        total = sum(self.dropped.values()) - self.dropped.get("processor", 0)
         since, self._dropped_reported = total - self._dropped_reported, total
         return Report(
             backends={

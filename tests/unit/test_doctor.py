@@ -124,6 +124,21 @@ def test_a_directory_that_cannot_be_written_to(tmp_path: Path) -> None:
         assert "cannot be written to" in finding["text"]
 
 
+def test_processors_are_named_with_who_brings_them(tmp_path: Path) -> None:
+    info = tmp_path / "other-2.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 2.5\n")
+    (info / "entry_points.txt").write_text("[spanloom.processors]\nsame = other:make\n")
+    (tmp_path / "other.py").write_text("def make(settings): return lambda span: span\n")
+    path = f"{tmp_path}{os.pathsep}{SRC}"
+    assert findings(document(tmp_path, PYTHONPATH=path), "processors") == []
+    found = document(tmp_path, PYTHONPATH=path, SPANLOOM_PROCESSORS="same,saem")
+    well, wrong = findings(found, "processors")
+    assert (well["name"], well["level"], well["text"]) == ("same", "ok", "on, from other 2.5")
+    assert (wrong["name"], wrong["level"]) == ("saem", "problem")
+    assert "'saem' is not installed; known: same" in wrong["text"]
+
+
 def test_other_instrumentation_is_named(tmp_path: Path) -> None:
     """A8: what is installed, and what a variable switches on."""
     for name in ("openinference_instrumentation_openai", "langsmith"):

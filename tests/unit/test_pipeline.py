@@ -392,7 +392,7 @@ def test_a_processor_may_drop(start: Callable[..., Any]) -> None:
     report = spanloom.flush(5)
     assert [s.name for s in rec.backend.spans] == ["yes"]
     assert spanloom.stats()["dropped"] == {"processor": 1}
-    assert report.pending == 0
+    assert report.ok  # what was to go is not lost
 
 
 def test_a_backend_that_raises_anything_harms_no_other() -> None:

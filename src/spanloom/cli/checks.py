@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -141,6 +142,24 @@ def _public(address: str) -> str:
         return urlunsplit((parts.scheme, host, parts.path, "", ""))
     except ValueError:
         return "<not an address>"
+
+
+# -- processors -----------------------------------------------------------------------------------
+
+
+def processors(loaded: Settings) -> Iterator[Finding]:
+    """Those of the settings. What spanloom itself does to every span is not listed."""
+    points = {point.name: point for point in entry_points(group="spanloom.processors")}
+    for name in map(str, loaded.processors):  # from a file or the environment: no functions
+        with Said() as said:
+            made = plugins.processors(msgspec.structs.replace(loaded, processors=(name,)))
+        if not made:
+            text = "; ".join(said.messages) or "it cannot be set up"
+            yield Finding(area="processors", name=name, level="problem", text=text)
+            continue
+        point = points.get(loaded.plugin("processors", name)[0])
+        by = f", from {point.dist.name} {point.dist.version}" if point and point.dist else ""
+        yield Finding(area="processors", name=name, level="ok", text=f"on{by}")
 
 
 # -- backends -------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ def main(args: Namespace) -> int:
 def examine(time_limit_s: float = frameworks.TIME_LIMIT_S) -> DoctorDocument:
     loaded, found = checks.read_settings()
     versions = frameworks.installed()
+    found += checks.processors(loaded)
     backends, said = checks.backends(loaded)
     found += said
     integrations, said = frameworks.integrations(loaded, versions, time_limit_s=time_limit_s)
@@ -67,7 +68,8 @@ def examine(time_limit_s: float = frameworks.TIME_LIMIT_S) -> DoctorDocument:
 
 
 _TITLES = (
-    ("settings", "settings"), ("backends", "where records go"), ("integrations", "what is recorded"),
+    ("settings", "settings"), ("processors", "what spans pass on their way"),
+    ("backends", "where records go"), ("integrations", "what is recorded"),
     ("others", "other tools that record"), ("startup", "start of programs"),
 )  # fmt: skip
 _MARKS: dict[Level, tuple[str, str]] = {

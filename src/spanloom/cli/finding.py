@@ -10,7 +10,9 @@ Level = Literal["ok", "note", "problem", "absent"]
 class Finding(Struct, frozen=True, kw_only=True):
     """One thing that was looked at."""
 
-    area: Literal["python", "settings", "backends", "integrations", "others", "startup"]
+    area: Literal[
+        "python", "settings", "processors", "backends", "integrations", "others", "startup"
+    ]
     name: str
     level: Level
     text: str

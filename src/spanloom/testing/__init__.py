@@ -1,4 +1,4 @@
-"""Servers for tests without a network: a fake model provider, and recordings served again."""
+"""For tests without a network: a fake model provider, recordings served again, spans in a list."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spanloom.backends.memory import MemoryBackend
     from spanloom.testing.answers import (
         Answer,
         Body,
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from spanloom.testing.replay import Interaction, Replay
 
 _HOMES = {
-    "answers": (
+    "spanloom.testing.answers": (
         "Answer Body Call Chat Error ErrorInStream Exchange Facts Garbage Hang Reset Tokens "
         "ToolCall Truncate"
     ),
-    "provider": "FakeProvider",
-    "replay": "Interaction Replay",
+    "spanloom.testing.provider": "FakeProvider",
+    "spanloom.testing.replay": "Interaction Replay",
+    "spanloom.backends.memory": "MemoryBackend",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -48,6 +50,7 @@ __all__ = [
     "Garbage",
     "Hang",
     "Interaction",
+    "MemoryBackend",
     "Replay",
     "Reset",
     "Tokens",
@@ -61,4 +64,4 @@ def __getattr__(name: str) -> Any:
     # has already imported.
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(_HOME[name]), name)
