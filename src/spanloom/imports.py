@@ -21,19 +21,26 @@ Then: TypeAlias = Callable[[ModuleType], object]
 _waiting: dict[str, list[Then]] = {}
 _half: set[str] = set()
 """Of those, the modules that somebody was importing already: no ear can be put on them."""
+_executed: set[str] = set()
+"""Modules whose body is done, while we hear of it: to Python they are still being imported."""
 _busy = threading.local()
+
+
+def imported(name: str) -> bool:
+    """Whether that module is there, and not still being executed."""
+    module = sys.modules.get(name)
+    if module is None or name in _executed:
+        return module is not None
+    return not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
 def after_import(name: str, then: Then) -> None:
     """Call ``then(module)`` once ``name`` is imported; now, if it was. Faults of ``then`` are ours."""
-    module = sys.modules.get(name)
-    if module is not None and not getattr(
-        getattr(module, "__spec__", None), "_initializing", False
-    ):
+    if imported(name):
         with guard:
-            then(module)
+            then(sys.modules[name])
         return
-    if module is not None:
+    if name in sys.modules:
         _half.add(name)
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
@@ -43,14 +50,13 @@ def after_import(name: str, then: Then) -> None:
 def recheck() -> None:
     """Call back for modules whose import had begun before anyone asked, and is over now."""
     for name in tuple(_half):
-        module = sys.modules.get(name)
-        if module is None:  # it failed: the next one will be heard
+        if name not in sys.modules:  # it failed: the next one will be heard
             _half.discard(name)
-        elif not getattr(getattr(module, "__spec__", None), "_initializing", False):
+        elif imported(name):
             _half.discard(name)
             for then in _waiting.pop(name, ()):
                 with guard:
-                    then(module)
+                    then(sys.modules[name])
 
 
 class _Finder(MetaPathFinder):
@@ -92,6 +98,10 @@ class _Ear(Loader):
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
         self._loader.exec_module(module)
-        for then in _waiting.pop(module.__name__, ()):
-            with guard:
-                then(module)
+        _executed.add(module.__name__)
+        try:
+            for then in _waiting.pop(module.__name__, ()):
+                with guard:
+                    then(module)
+        finally:
+            _executed.discard(module.__name__)

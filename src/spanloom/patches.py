@@ -20,7 +20,7 @@ from msgspec import Struct, field
 
 from . import build
 from .errors import describe, guard, log, mistake
-from .imports import after_import
+from .imports import after_import, imported
 from .recorder import Active, Extract, current
 from .types import ErrorType, Kind, Session
 
@@ -234,9 +234,9 @@ def apply(integration: Integration, only: "WeakSet[Any] | None" = None) -> Live:
         if not live.on:  # an earlier row did not fit this version
             break
         module = row.module if isinstance(row, Hook) else row.target.partition(":")[0]
-        if module in sys.modules:
+        if imported(module):
             _place(live, row)
-        else:
+        else:  # perhaps it is being executed, and imported what woke us
             after_import(module, partial(_late, live, row))
     return live
 

@@ -498,3 +498,19 @@ def test_a_module_that_another_thread_is_importing(framework: str, tmp_path: Pat
     imports.recheck()
     imports.recheck()
     assert seen == [1]
+
+
+def test_a_module_that_imports_what_wakes_the_integration(
+    start: Any, framework: str, installed: Any, tmp_path: Path
+) -> None:
+    """Its classes are not there yet when the integration looks."""
+    installed(row(f"{framework}.late:Client.create"), wake="wakes_made")
+    (tmp_path / "wakes_made.py").write_text("")
+    (tmp_path / framework / "late.py").write_text(f"import wakes_made\n{SOURCE}")
+    rec = start(integrations=None)
+    late = importlib.import_module(f"{framework}.late")
+    imports.recheck()
+    assert late.Client().create(1) == ("made", 1)
+    assert len(rec.spans()) == 1
+    sys.modules.pop("wakes_made")
+    patches._hooked.discard("wakes_made")

@@ -2,13 +2,14 @@
 
 They have no callbacks, so the methods of every class are wrapped. What lies in this process's own
 memory leaves an event on the span around it, anything else is a span. Nothing is recorded outside of
-a span. One access is recorded once: an async form that calls its sync one, or a ``get`` that is made
-of a ``batch``, is the same access.
+a span. One access is recorded once: an async form that calls its sync one, perhaps in another thread, or
+a ``get`` that is made of a ``batch``, is the same access.
 
 Source: ``langgraph.checkpoint.base``, ``langgraph.store.base``. Checked with langgraph-checkpoint 2.0
 and 4.3 and langgraph-checkpoint-sqlite 3.1.
 """
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -137,8 +138,8 @@ class _Noted:
             self.span.add_event(
                 MemoryAccess(
                     time_ns=self.span.now_ns(), operation=self.operation, store=self.store,
-                    keys=self.keys, hit=bool(result) if reads and error is None else None,
-                    value=self.asked,
+                    keys=(*self.keys, *_newest(result, self.keys)),
+                    hit=_hit(result) if reads and error is None else None, value=self.asked,
                 )
             )  # fmt: skip
 
@@ -162,22 +163,38 @@ def _begin(point: Point, store: object, args: Any, kwargs: Any) -> _Noted | _Spa
     try:
         over = point.here()
         kind: Any = type(store)
-        if over is None or (point.name == "batch" and IN_TURNS in _names(kind)):
+        if over is None or _is_access(over):
             return None
-        name, keys = type(store).__name__, point.keys(args, kwargs)
+        name, keys, operation = kind.__name__, point.keys(args, kwargs), point.operation
         given = _given(point.name, args, kwargs)
+        if point.name == "batch":
+            if IN_TURNS in _names(kind) and _in_its_own_task(store):
+                return None
+            operation, keys = _of_batch(args[0] if args else kwargs.get("ops"))
         if not _names(kind).isdisjoint(IN_PROCESS):
             if point.name == "put_writes":  # steps on the way to a checkpoint, and many of them
                 return None
-            return _Noted(over, name, point.operation, keys, given)
+            return _Noted(over, name, operation, keys, given)
         active = Active(f"{point.name} {name}", "memory")
         active.integration = "langchain"
-        active.request = (name, point.operation, keys, given)
+        active.request = (name, operation, keys, given)
         active.extract, active.classify = extract, classify
         return _Spanned(active) if active.start(over) else None
     except Exception as exc:
         guard.fault(exc)
         return None
+
+
+def _is_access(span: Active) -> bool:
+    """An access that goes on in a thread of a pool: only which span is current comes along there."""
+    return span.kind == "memory" and span.extract is extract
+
+
+def _in_its_own_task(store: Any) -> bool:
+    try:
+        return asyncio.current_task() is getattr(store, "_task", None)
+    except RuntimeError:  # no event loop runs here
+        return False
 
 
 @lru_cache(maxsize=256)
@@ -186,13 +203,54 @@ def _names(kind: Any) -> frozenset[str]:
 
 
 def _of_thread(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
-    """The conversation, and the graph inside it that is kept apart."""
+    """The conversation, the graph inside it that is kept apart, and the checkpoint."""
     config = args[0] if args else kwargs.get("config", kwargs.get("thread_id"))
     if isinstance(config, str):
         return (config,)
     about = config.get("configurable") or {} if isinstance(config, Mapping) else {}
-    found = (about.get("thread_id"), about.get("checkpoint_ns"))
+    put = args[1] if len(args) > 1 else kwargs.get("checkpoint")
+    checkpoint = put.get("id") if isinstance(put, dict) else about.get("checkpoint_id")
+    found = (about.get("thread_id"), about.get("checkpoint_ns"), checkpoint)
     return tuple(str(part) for part in found if part)
+
+
+def _newest(result: Any, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The checkpoint that was found where none was named."""
+    checkpoint = getattr(result, "checkpoint", None)
+    found = checkpoint.get("id") if isinstance(checkpoint, dict) else None
+    return (found,) if isinstance(found, str) and found not in keys else ()
+
+
+_BATCHED: Mapping[str, Operation] = {
+    "GetOp": "read", "SearchOp": "search", "ListNamespacesOp": "search", "PutOp": "write",
+}  # fmt: skip
+
+
+def _of_batch(ops: Any) -> tuple[Operation, tuple[str, ...]]:
+    """What most tells: whether something was written; and the path of each item."""
+    if not isinstance(ops, list | tuple):  # an iterator is the store's to read
+        return "read", ()
+    done = {
+        "delete" if kind == "PutOp" and op.value is None else _BATCHED.get(kind, "read")
+        for op in ops
+        if (kind := type(op).__name__)
+    }
+    paths = (
+        (
+            *(getattr(op, "namespace", None) or getattr(op, "namespace_prefix", ())),
+            getattr(op, "key", None),
+        )
+        for op in ops
+    )
+    first: Operation = next((how for how in _TELLING if how in done), "read")
+    return first, tuple("/".join(part for part in path if part) for path in paths)
+
+
+_TELLING: tuple[Operation, ...] = ("write", "delete", "search", "read")
+
+
+def _hit(result: Any) -> bool:
+    return any(r is not None for r in result) if isinstance(result, list) else bool(result)
 
 
 def _of_item(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
@@ -225,11 +283,11 @@ def extract(active: Active) -> Memory:
     return Memory(
         operation=operation,
         store=store,
-        keys=keys,
+        keys=(*keys, *_newest(result, keys)),
         query=given if operation == "search" else None,
         input=given if operation == "write" else None,
         output=_items(result) if reads else None,
-        hit=bool(result) if reads and active.failure is None and active.closed else None,
+        hit=_hit(result) if reads and active.failure is None and active.closed else None,
     )
 
 

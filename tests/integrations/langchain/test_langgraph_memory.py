@@ -1,5 +1,6 @@
 """Checkpointers and stores: events for what lies in the process, spans for what does not."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, GetOp, PutOp
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite import SqliteStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
@@ -59,9 +60,11 @@ def test_checkpoints_in_the_process_are_events(rec: Recorded) -> None:
     made.invoke(ASK, THREAD)
     first, second = rec.spans(name="g")
     assert not rec.spans(kind="memory")
-    for span, found in ((first, False), (second, True)):
+    last = accesses(first)[-1]
+    for span, keys in ((first, ("t-1",)), (second, last.keys)):
         read, *written = accesses(span)
-        assert (read.operation, read.hit, read.keys) == ("read", found, ("t-1",))
+        assert (read.operation, read.hit, read.keys) == ("read", span is second, keys)
+        assert len({w.keys[1] for w in written}) == len(written), "each names its checkpoint"
         assert {w.operation for w in written} == {"write"}
         assert {w.store for w in (read, *written)} == {"InMemorySaver"}
         assert all(span.start_ns <= w.time_ns <= (span.end_ns or 0) for w in (read, *written))
@@ -95,6 +98,32 @@ async def test_an_async_checkpointer_is_recorded_once(rec: Recorded, tmp_path: P
         assert [s.parent_id for s in reads] == [r.span_id for r in roots]
         assert [detail(s).hit for s in reads] == [False, True]
         assert len({s.trace_id for s in rec.spans()}) == 2
+
+
+def test_a_graph_inside_keeps_its_own(rec: Recorded, saver: SqliteSaver) -> None:
+    outer = StateGraph(MessagesState)
+    outer.add_node("inner", graph(answers))
+    outer.add_edge(START, "inner")
+    outer.compile(name="outer", checkpointer=saver).invoke(ASK, THREAD)
+    root, inner = rec.one(name="outer"), rec.one(name="g")
+    for span in rec.spans(kind="memory"):
+        thread, *more = detail(span).keys
+        within = bool(more) and more[0].startswith("inner:")
+        assert (thread, span.parent_id) == ("t-1", inner.span_id if within else root.span_id)
+    assert rec.one(name="remembers").parent_id == inner.span_id
+
+
+def test_reading_and_deleting_by_hand(rec: Recorded, saver: SqliteSaver) -> None:
+    made = graph(answers, checkpointer=saver)
+    made.invoke(ASK, THREAD)
+    rec.clear()
+    with spanloom.task("t"):
+        state = made.get_state(THREAD)
+        saver.delete_thread("t-1")
+    read, deleted = rec.spans(kind="memory")
+    assert detail(read).keys == ("t-1", state.config["configurable"]["checkpoint_id"])
+    assert (detail(read).hit, detail(read).output) == (True, None)
+    assert detail(deleted) == Memory(operation="delete", store="SqliteSaver", keys=("t-1",))
 
 
 def test_a_store_in_the_process_leaves_events(rec: Recorded) -> None:
@@ -160,6 +189,45 @@ async def test_a_store_that_works_in_turns_is_recorded_where_it_is_asked(
     assert [(s.name, s.parent_id) for s in found] == [
         ("put AsyncSqliteStore", node.span_id), ("get AsyncSqliteStore", node.span_id),
     ]  # fmt: skip
+
+
+async def test_batches_are_one_access(rec: Recorded, tmp_path: Path) -> None:
+    ops = [PutOp(SPACE, "food", {"likes": "figs"}), GetOp(("people", "bob"), "food")]
+    async with AsyncSqliteStore.from_conn_string(str(tmp_path / "s.db")) as store:
+        await store.setup()
+        rec.clear()
+        with spanloom.task("t"):
+            await store.abatch(ops)
+            await store.abatch(ops[1:])
+            await asyncio.to_thread(store.batch, ops[1:])
+            await InMemoryStore().abatch(iter(ops))
+    told = [(d.operation, d.keys, d.hit) for d in map(detail, rec.spans(kind="memory"))]
+    assert told == [
+        ("write", ("people/ada/food", "people/bob/food"), None),
+        ("read", ("people/bob/food",), False),
+        ("read", ("people/bob/food",), False),
+    ]
+    (event,) = accesses(rec.one(name="t"))
+    assert (event.operation, event.keys) == ("read", ())
+
+
+async def test_an_async_form_that_works_in_a_pool_is_one_access(rec: Recorded) -> None:
+    class Pooled(InMemorySaver):
+        pass
+
+    class Remote(BaseStore):
+        def batch(self, ops: Any) -> Any:
+            return [None for _ in ops]
+
+        async def abatch(self, ops: Any) -> Any:
+            return await asyncio.get_running_loop().run_in_executor(None, self.batch, ops)
+
+    with spanloom.task("t"):
+        await Remote().aget(SPACE, "food")
+        await Remote().abatch([GetOp(SPACE, "food")])
+        await Pooled().aget_tuple(THREAD)
+    assert [s.name for s in rec.spans(kind="memory")] == ["get Remote", "batch Remote"]
+    assert [e.store for e in accesses(rec.one(name="t"))] == ["Pooled"]
 
 
 def test_a_failing_store_raises_the_same_and_its_span_says_so(

@@ -10,7 +10,7 @@ from langchain_core.decisions import BaseDecisionModel, ClassifierResponse, Noul
 from langchain_openai.decisions import OpenAIDecisions, Predicate
 
 import spanloom
-from spanloom.testing import Body, Error, FakeProvider, Call
+from spanloom.testing import Body, Call, Error, FakeProvider
 from spanloom.types import LLMCall, Opaque, Text, Usage
 
 from ..conftest import Recorded
