@@ -405,6 +405,8 @@ class Active(Frame):
     inner: "list[Active] | None" = None
     ends_with_inner: bool = False
     """Its framework does not tell when it is cancelled: the call inside does."""
+    left_with_inner: bool = False
+    """Nor when its stream is left early."""
     together: "list[Active] | None" = None
     """Calls that a framework starts at once and makes one after the other, this one among them."""
     ended: bool = False
@@ -543,7 +545,11 @@ class Active(Frame):
         else:
             self.ended = True
             outer = self.claimant or self
-            if outer.ends_with_inner and error is not None and not isinstance(error, Exception):
+            left = not self.complete and (error is None or isinstance(error, GeneratorExit))
+            if left and self.claimant is not None and outer.left_with_inner:
+                outer.complete = False
+                outer.end()
+            elif outer.ends_with_inner and error is not None and not isinstance(error, Exception):
                 if self.claimant is None:
                     self._end_inner()
                 elif not isinstance(error, GeneratorExit):
@@ -806,9 +812,12 @@ def recorded(span: Parent) -> Active | None:
     """The nearest running span of ours: above a foreign span inside one of ours, ours is further up."""
     if isinstance(span, Remote):
         frame: Frame | None = span.above
-        while frame is not None and (frame.closed or not isinstance(frame, Active)):
+        while frame is not None:
+            ours = frame.span if isinstance(frame, Within) else frame
+            if isinstance(ours, Active) and not frame.closed:
+                return ours
             frame = frame.above
-        return frame if isinstance(frame, Active) else None
+        return None
     return span
 
 

@@ -1,38 +1,49 @@
 """The table of the cases: read from the tests' own marks, with the results of a run.
 
-``pytest tests/field --field-table=docs/reference/field-cases.md`` writes it.
+``./check -e field -- tests/field tests/integrations/langchain --field-table=docs/reference/field-cases.md``
+writes it.
 """
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
+FOLDERS = (HERE, HERE.parent / "integrations" / "langchain")
 
-REQUIRED = (
+_CORE = (
     "A5 A7 B2 B4 C1 C2 C3 C4 C5 D1 D2 D3 D4 D5 D6 D7 E1 E2 E3 F5 G2 G4 G5 G6 G7 "
     "H1 H2 H3 H4 H5 I1 I2 I3 I5 J1 J2 J3"
 ).split()
-SIDES = ("openai", "manual")
+_LANGCHAIN = ("A1 A4 B2 B3 B4 C1 C2 C3 C4 C6 D1 D2 D4 D7 E1 E2 E3 F1 F2 F3 F4 F5 F6 H1 H5").split()
+REQUIRED: Mapping[str, Sequence[str]] = {
+    "openai": ["A8", *_CORE], "manual": _CORE, "langchain": _LANGCHAIN
+}  # fmt: skip
+SIDES = tuple(REQUIRED)
 
 NOT_APPLICABLE: Mapping[tuple[str, str], str] = {
     ("D1", "manual"): "recording by hand replaces no stream of anybody's",
     ("D3", "manual"): "raw responses are the SDK's",
     ("E1", "manual"): "no framework is involved",
     ("I2", "manual"): "nothing goes over the wire",
+    (
+        "C6",
+        "langchain",
+    ): "LangChain hands out nothing before a run has ended but streams, which C1 is about",
 }
 
 HEAD = """\
 # Field cases
 
 What breaks in tools of this kind, and the test that holds it here. Made by
-`pytest tests/field --field-table=docs/reference/field-cases.md`; do not edit.
+`./check -e field -- tests/field tests/integrations/langchain --field-table=docs/reference/field-cases.md`; do not edit.
+A test of a row holds for the columns that say so; the other cells of a case are held by its other rows.
 
-| id | what must hold | test | OpenAI | by hand |
-| --- | --- | --- | --- | --- |
+| id | what must hold | test | OpenAI | by hand | LangChain |
+| --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -50,7 +61,8 @@ class Case:
 def cases() -> list[Case]:
     """Every test's cases, by id. Read from the source, so that a partial run knows them all."""
     found: list[Case] = []
-    for path in sorted(HERE.glob("test_*.py")):
+    paths = [path for folder in FOLDERS for path in folder.rglob("test_*.py")]
+    for path in sorted(paths):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 found.extend(_of(node, path.stem))
@@ -62,7 +74,7 @@ def _of(function: ast.FunctionDef | ast.AsyncFunctionDef, module: str) -> Iterab
         if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.field":
             id, text = (ast.literal_eval(arg) for arg in mark.args)
             given = {k.arg: ast.literal_eval(k.value) for k in mark.keywords}
-            by = given.get("by", SIDES)
+            by = given.get("by", ("openai", "manual"))
             test = f"{module}::{function.name}"
             yield Case(id, text, test, (by,) if isinstance(by, str) else tuple(by))
 
@@ -74,14 +86,18 @@ def rows(results: Mapping[str, str]) -> list[str]:
     lines = []
     for case in known:
         said = [_cell(case, side, results, covered) for side in SIDES]
-        lines.append(f"| {case.id} | {case.text} | `{case.test}` | {said[0]} | {said[1]} |")
+        lines.append(f"| {case.id} | {case.text} | `{case.test}` | {' | '.join(said)} |")
+    for (id, side), reason in NOT_APPLICABLE.items():
+        if not any(case.id == id for case in known):
+            said = [f"not applicable: {reason}" if one == side else "" for one in SIDES]
+            lines.append(f"| {id} | | | {' | '.join(said)} |")
     return lines
 
 
 def _cell(case: Case, side: str, results: Mapping[str, str], covered: set[tuple[str, str]]) -> str:
     if side in case.by:
         return results.get(case.test, "not run")
-    if (case.id, side) in covered:
+    if (case.id, side) in covered or case.id not in REQUIRED[side]:
         return ""
     return f"not applicable: {NOT_APPLICABLE.get((case.id, side), 'no reason given')}"
 

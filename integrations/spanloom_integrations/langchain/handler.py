@@ -335,6 +335,7 @@ class Recorder:
         if run is not None and run.active is not None:
             kind = event.get("event") if isinstance(event, dict) else None
             self._chunk(run.active, kind == "content-block-delta")
+            run.active.left_with_inner = True  # of this kind of stream no end is told then
 
     def _chunk(self, active: Active, content: bool) -> None:
         asked: models.Asked = active.request
