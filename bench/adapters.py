@@ -26,6 +26,10 @@ ATTRIBUTES: dict[str, Any] = {
 }
 
 
+CHAINS = ("W4", "W5")
+"""Workloads on LangChain."""
+
+
 class Adapter:
     """``none``: the bare call, against which everything is measured."""
 
@@ -33,6 +37,9 @@ class Adapter:
     label = "bare call"
     peer = False
     """Counts when the best peer is looked for."""
+    only: tuple[str, ...] = ()
+    """The workloads it takes part in; empty: all but those in ``never``."""
+    never: tuple[str, ...] = ()
 
     def setup(self, endpoint: str, workload: str) -> None:
         """Import the recorder and switch it on. ``endpoint`` is the sink's address."""
@@ -46,6 +53,10 @@ class Adapter:
         import openai
 
         return openai.AsyncOpenAI(**options)
+
+    def config(self) -> dict[str, Any]:
+        """What the application must pass to LangChain for this recorder's sake."""
+        return {}
 
     def nested(self) -> Callable[[], None]:
         """A function that opens three nested spans with ``ATTRIBUTES`` each."""
@@ -74,6 +85,7 @@ class Adapter:
 
 class Floor(Adapter):
     venv = "floor"
+    never = CHAINS
     label = "floor (hand-written)"
 
     def setup(self, endpoint: str, workload: str) -> None:
@@ -121,9 +133,9 @@ class OpenTelemetry(Adapter):
         trace.set_tracer_provider(provider)
         self.provider = provider
         if workload != "W9":
-            self.instrument()
+            self.instrument(workload)
 
-    def instrument(self) -> None:
+    def instrument(self, workload: str) -> None:
         raise NotImplementedError
 
     def tracer(self) -> Any:
@@ -152,8 +164,9 @@ class OpenTelemetry(Adapter):
 class OpenAIV2(OpenTelemetry):
     venv = "otelv2"
     label = "otel openai-v2"
+    never = CHAINS
 
-    def instrument(self) -> None:
+    def instrument(self, workload: str) -> None:
         from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 
         OpenAIInstrumentor().instrument(tracer_provider=self.provider)
@@ -162,8 +175,9 @@ class OpenAIV2(OpenTelemetry):
 class GenAIOpenAI(OpenTelemetry):
     venv = "otelgenai"
     label = "otel genai-openai"
+    never = CHAINS
 
-    def instrument(self) -> None:
+    def instrument(self, workload: str) -> None:
         from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
 
         OpenAIInstrumentor().instrument(tracer_provider=self.provider)
@@ -173,7 +187,12 @@ class OpenInference(OpenTelemetry):
     venv = "openinference"
     label = "openinference"
 
-    def instrument(self) -> None:
+    def instrument(self, workload: str) -> None:
+        if workload in CHAINS:
+            from openinference.instrumentation.langchain import LangChainInstrumentor
+
+            LangChainInstrumentor().instrument(tracer_provider=self.provider)
+            return
         from openinference.instrumentation.openai import OpenAIInstrumentor
 
         OpenAIInstrumentor().instrument(tracer_provider=self.provider)
@@ -193,8 +212,16 @@ class Langfuse(Adapter):
         from langfuse import Langfuse as Client
 
         self.client = Client(public_key="pk-bench", secret_key="sk-bench", base_url=endpoint)
-        if workload != "W9":
+        self.handlers: list[Any] = []
+        if workload in CHAINS:
+            from langfuse.langchain import CallbackHandler
+
+            self.handlers = [CallbackHandler()]
+        elif workload != "W9":
             import langfuse.openai  # noqa: F401  (patches the openai module)
+
+    def config(self) -> dict[str, Any]:
+        return {"callbacks": self.handlers}
 
     def nested(self) -> Callable[[], None]:
         span = self.client.start_as_current_observation
@@ -214,6 +241,29 @@ class Langfuse(Adapter):
 
     def shutdown(self) -> None:
         self.client.shutdown()
+
+
+class LangSmith(Adapter):
+    """Its tracer, which LangChain itself switches on."""
+
+    venv = "langsmith"
+    label = "langsmith"
+    peer = True
+    only = CHAINS
+
+    def setup(self, endpoint: str, workload: str) -> None:
+        os.environ.update(
+            LANGSMITH_TRACING="true", LANGSMITH_API_KEY="bench", LANGSMITH_ENDPOINT=endpoint
+        )
+        from langsmith.run_trees import get_cached_client
+
+        self.client = get_cached_client()
+
+    def flush(self) -> None:
+        self.client.flush()
+
+    def shutdown(self) -> None:
+        self.client.cleanup()
 
 
 class Ours(Adapter):
@@ -265,6 +315,7 @@ class Ours(Adapter):
 
 class OursOtlp(Ours):
     label = "spanloom, otlp"
+    never = CHAINS
     backends = ("otlp",)
     received = Adapter.received
     holds = Adapter.holds
@@ -277,6 +328,12 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "otelv2": OpenAIV2,
     "otelgenai": GenAIOpenAI,
     "langfuse": Langfuse,
+    "langsmith": LangSmith,
     "ours": Ours,
     "ours_otlp": OursOtlp,
 }
+
+
+def takes_part(name: str, workload: str) -> bool:
+    adapter = ADAPTERS[name]
+    return workload in adapter.only if adapter.only else workload not in adapter.never

@@ -20,6 +20,8 @@ SAID = {
     "W1A": "W1 with the async client",
     "W2": "W1 streamed in 200 chunks",
     "W3": "W1 with a 100 KB prompt",
+    "W4": "LangChain: prompt, model and parser (4 runs)",
+    "W5": "LangGraph: an agent with 3 tool calls and an answer (15 runs)",
     "W9": "manual API: 3 nested spans with 10 attributes each",
     "stream": "iterating a stream whose chunks are ready, per chunk",
 }
@@ -189,12 +191,17 @@ class Report:
         if not self.raw.get(OURS):
             return []
         bounds = []
-        for workload, part in (("W1", 5), ("W9", 8)):
+        for workload, part in (("W1", 5), ("W9", 8), ("W4", 10)):
             key = "cg:" + workload
             best = self.best_peer(key, "caller")
             limit = best / part if best is not None else None
             what = f"{workload}: instructions on the calling thread, 1/{part} of the best peer's"
             bounds.append(Bound(what, self.added(OURS, key, "caller"), limit, " k"))
+        ours = self.added(OURS, "W5", "thread_us")
+        best = self.best_peer("W5", "thread_us")
+        limit = best / 6 if best is not None else None
+        what = "W5: CPU on the calling thread, 1/6 of the best peer's"
+        bounds.append(Bound(what, ours, limit, " us", timed=True))
         for workload in ("W1", "W2"):
             key = "cg:" + workload
             what = f"{workload}: whole process, below the best peer's calling thread alone"

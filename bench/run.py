@@ -23,13 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import instructions
-from adapters import ADAPTERS
+from adapters import ADAPTERS, takes_part
 from report import BARE, OURS, Raw, Report
 from workloads import CALLS, VALGRIND_CALLS
 
 HERE = Path(__file__).resolve().parent
-DEFAULT = ["none", "floor", "openinference", "otelv2", "otelgenai", "langfuse", "ours"]
-ALONE = ("W1", "W1A", "W2", "W3", "W9")
+DEFAULT = [
+    "none", "floor", "openinference", "otelv2", "otelgenai", "langfuse", "langsmith", "ours"
+]  # fmt: skip
+ALONE = ("W1", "W1A", "W2", "W3", "W4", "W5", "W9")
 """Run once more without turns: threads that work by the clock would find their caches cold."""
 PINNED = {
     "PYTHONHASHSEED": "0",  # the same layout of dictionaries in every process
@@ -145,6 +147,7 @@ def versions(venvs: Path) -> dict[str, str]:
         "otelv2": "opentelemetry-instrumentation-openai-v2",
         "otelgenai": "opentelemetry-instrumentation-genai-openai",
         "langfuse": "langfuse",
+        "langsmith": "langsmith",
         "ours": "spanloom",
     }
     code = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
@@ -164,8 +167,10 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--adapters", default=",".join(DEFAULT), help=f"of {', '.join(ADAPTERS)}")
-    parser.add_argument("--workloads", default="import,W1,W2,stream,W9")
-    parser.add_argument("--valgrind", default="W1,W2,W9", help="workloads to count instructions of")
+    parser.add_argument("--workloads", default="import,W1,W2,stream,W4,W5,W9")
+    parser.add_argument(
+        "--valgrind", default="W1,W2,W4,W5,W9", help="workloads to count instructions of"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument(
         "--scale", type=float, default=1.0, help="multiplies the calls of a process"
@@ -216,6 +221,7 @@ def measure(args: argparse.Namespace, raw: Raw) -> None:
         for workload in workloads:
             started = time.monotonic()
             order = names[r % len(names) :] + names[: r % len(names)]
+            order = [name for name in order if takes_part(name, workload)]
             if workload == "import":
                 for name in order:
                     keep(name, workload, Worker(args.venvs, name, workload, 1).result())
@@ -231,7 +237,7 @@ def measure(args: argparse.Namespace, raw: Raw) -> None:
                     )
             done(f"round {r + 1}, {workload}", started)
     for workload in counted:
-        for name in names:
+        for name in (name for name in names if takes_part(name, workload)):
             started = time.monotonic()
             worker = Worker(args.venvs, name, workload, VALGRIND_CALLS[workload], valgrind=True)
             raw.setdefault(name, {}).pop("cg:" + workload, None)  # the newest count stands

@@ -9,6 +9,7 @@ import collections
 import gzip
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 LOCK = threading.Lock()
 STATS = {"spans": 0, "bytes": 0, "requests": 0, "unread": 0}
 NEWEST: collections.deque[bytes] = collections.deque(maxlen=32)
+
+LANGSMITH = {
+    "version": "0.12.0",
+    "batch_ingest_config": {
+        "use_multipart_endpoint": True, "size_limit": 100, "size_limit_bytes": 20_971_520,
+        "scale_up_nthreads_limit": 16, "scale_up_qsize_trigger": 1000, "scale_down_nempty_trigger": 4,
+    },
+}  # fmt: skip
+RUN = re.compile(rb'name="post\.[0-9a-f-]{36}"')
+"""The part of a LangSmith body that is a run itself."""
 
 
 def varint(buf: bytes, i: int) -> tuple[int, int]:
@@ -96,6 +107,11 @@ class Handler(BaseHTTPRequestHandler):
                 return self.answer(json.dumps(any(sent in body for body in NEWEST)).encode())
             STATS["requests"] += 1
             STATS["bytes"] += len(sent)
+            if path == "/info":  # LangSmith asks how to send
+                return self.answer(json.dumps(LANGSMITH).encode())
+            if "/runs/multipart" in path:
+                STATS["spans"] += len(RUN.findall(sent))
+                NEWEST.append(sent)
             if path.endswith("/traces"):
                 try:
                     gzipped = self.headers.get("Content-Encoding") == "gzip"

@@ -8,6 +8,7 @@ beside it one of each other thread from its start to its end (PROFILE.1, PROFILE
 import asyncio
 import gc
 import http.client
+import importlib
 import itertools
 import json
 import os
@@ -172,8 +173,8 @@ def looper(adapter: Adapter, workload: str) -> Callable[[int], Times]:
 
 def run(adapter: Adapter, workload: str, count: int, profile: str | None) -> dict[str, Any]:
     sink = Sink()
-    if workloads.PRELOAD.get(workload, "openai"):
-        import openai  # noqa: F401
+    for name in workloads.PRELOAD.get(workload, ("openai",)):
+        importlib.import_module(name)
     if profile:
         profile_threads(profile)
     adapter.setup(sink.url, workload)

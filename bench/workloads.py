@@ -10,20 +10,22 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-CALLS = {"W1": 600, "W1A": 600, "W2": 60, "W3": 150, "W9": 4000, "stream": 30}
+CALLS = {"W1": 600, "W1A": 600, "W2": 60, "W3": 150, "W4": 600, "W5": 60, "W9": 4000, "stream": 30}
 """Calls of one process at scale 1."""
 
-VALGRIND_CALLS = {"W1": 60, "W1A": 60, "W2": 6, "W3": 12, "W9": 200, "stream": 2}
+VALGRIND_CALLS = {
+    "W1": 60, "W1A": 60, "W2": 6, "W3": 12, "W4": 60, "W5": 6, "W9": 200, "stream": 2
+}  # fmt: skip
 """Calls of one process under valgrind, which is about fifty times slower."""
 
-SLICE = {"W1": 20, "W1A": 20, "W2": 2, "W3": 5, "W9": 200, "stream": 1}
+SLICE = {"W1": 20, "W1A": 20, "W2": 2, "W3": 5, "W4": 40, "W5": 4, "W9": 200, "stream": 1}
 """Calls of one turn, after which the next process has its own; some 20 ms."""
 
 PAUSE = {"W9"}
 """Flush after every slice. OpenTelemetry's queue holds 2,048 spans; without the pause it would
 drop most of W9's, and dropping is cheap: the peers would look better than they are."""
 
-PRELOAD = {"W9": ""}
+PRELOAD = {"W9": (), "W4": ("langchain_core.prompts",), "W5": ("langchain.agents",)}
 """What the application has imported before it sets up its recorder; elsewhere ``openai``."""
 
 CHUNKS = 200
@@ -56,12 +58,16 @@ def text(size: int) -> str:
     return PROSE[start : start + size]
 
 
-def messages(size: int) -> list[dict[str, str]]:
+def prompt(size: int) -> str:
     global last_prompt
     last_prompt = text(size)
+    return last_prompt
+
+
+def messages(size: int) -> list[dict[str, str]]:
     return [
         {"role": "system", "content": "You are a support agent. Answer briefly."},
-        {"role": "user", "content": last_prompt},
+        {"role": "user", "content": prompt(size)},
     ]
 
 
@@ -183,7 +189,21 @@ def w9(adapter: Any) -> Callable[[], Any]:
     return nested
 
 
-BUILD = {"W1": w1, "W1A": w1a, "W2": w2, "W3": w3, "W9": w9}
+def w4(adapter: Any) -> Callable[[], Any]:
+    """LangChain: prompt, model, parser."""
+    import chains
+
+    return chains.w4(adapter)
+
+
+def w5(adapter: Any) -> Callable[[], Any]:
+    """LangGraph: an agent with three tool calls."""
+    import chains
+
+    return chains.w5(adapter)
+
+
+BUILD = {"W1": w1, "W1A": w1a, "W2": w2, "W3": w3, "W4": w4, "W5": w5, "W9": w9}
 
 
 class Stub:

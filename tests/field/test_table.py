@@ -23,6 +23,6 @@ def test_no_case_is_made_up() -> None:
 def test_the_published_table_is_current() -> None:
     made = table.stable(table.HEAD + "\n".join(table.rows({})))
     assert table.stable(PUBLISHED.read_text()) == made, (
-        "run: ./check -e field -- tests/field tests/integrations/langchain "
+        "run: ./check -e field -- -p no:randomly tests/field tests/integrations/langchain "
         "--field-table=docs/reference/field-cases.md"
     )
