@@ -52,6 +52,9 @@ PHONES = [
     ("电话13812345678", "电话[PHONE_REDACTED]"),
     ("tel:+14155550132", "tel:[PHONE_REDACTED]"),
     ("first\\n415-555-0132\\nlast", "first\\n[PHONE_REDACTED]\\nlast"),
+    ("826-801-8159x08301", "[PHONE_REDACTED]"),
+    ("+1-297-546-5075x2917", "[PHONE_REDACTED]"),
+    ("call me at 8887.7963", "call me at [PHONE_REDACTED]"),
     ("415-555-0132, 415-555-0133", "[PHONE_REDACTED], [PHONE_REDACTED]"),
     ('{"phone_number": "4155550132"', '{"phone_number": "[PHONE_REDACTED]"'),
 ]  # fmt: skip
@@ -63,11 +66,12 @@ NO_PHONES = [
     "version 415.555.0132", "SKU 123-456-7890", "3f2b8a10-1c1e-4d52-9d5b-0c8f6a5a9e11",
     "call_4155550132", "+1234", "UTC+01:00", "2+4155550132", "115-555-0132", "415-155-0132", "pages 123-4567",
     "room 101 202 303", "tool call 4155550132", "gpt-4o-2024-08-06", "a 10-20-30 split", "1.234.567,89",
+    "08484-3202 NY", "iPhone OS 4_1 Safari/6531.39.5", "8887.7963",
     "0123456789", "00000000000000", "ratio 16/9 at 1920/1080", "coordinates 52.520008, 13.404954",
 ]  # fmt: skip
 
 IDS = [
-    ("AB123456C", True), ("AB 12 34 56 C", True), ("my nino is ab123456c", True),
+    ("national insurance number ZZ 49 66 85 T", True), ("AB123456C", True), ("AB 12 34 56 C", True), ("my nino is ab123456c", True),
     ("1 85 05 78 006 084 91", True), ("185057800608491", True), ("2 69 05 2A 588 157 80", False),
     ("36 574 261 809", True), ("Steuer-ID 36574261809", True),
     ("12345678Z", True), ("12345678-Z", True), ("12.345.678-Z", True), ("X1234567L", True), ("X-1234567-L", True),
@@ -137,6 +141,16 @@ NO_IPS = [
     "upgraded from 10.2.3.4", "urn:oid:1.3.6.1",
 ]  # fmt: skip
 
+CARDS = [
+    ("order 4111 1111 1111 1111", "order [CC_REDACTED]"), ("4111111111111111", "[CC_REDACTED]"),
+    ("card 213187040595025", "card [CC_REDACTED]"), ("Maestro: 676396926948", "Maestro: [CC_REDACTED]"),
+    ('{"creditCard": "4222222222222"', '{"creditCard": "[CC_REDACTED]"'),
+]  # fmt: skip
+NO_CARDS = [
+    "order 4700172873047031", "ean 4283974097436", "4222222222222", "676396926948", "4111 1111 1111 1112",
+    "card 4111111111111112", "0000 0000 0000 0000", "1716239022123456", "4111111111111111a",
+]  # fmt: skip
+
 EMAILS = [
     ("to=jane%40example.org&x", "to=[EMAIL_REDACTED]&x"), ("\"Jane\" <j.d@x.co>", "\"Jane\" <[EMAIL_REDACTED]>"),
     ("mailto:jane@example.org?subject=x", "mailto:[EMAIL_REDACTED]?subject=x"),
@@ -178,7 +192,7 @@ NO_SECRETS = [
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [*PHONES, *SSNS, *IBANS, *IPS, *EMAILS, *SECRETS],
+    [*PHONES, *CARDS, *SSNS, *IBANS, *IPS, *EMAILS, *SECRETS],
     ids=lambda text: text[:40],
 )
 def test_what_goes(text: str, expected: str) -> None:
@@ -194,7 +208,7 @@ def test_national_numbers_go(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [*NO_PHONES, *NO_IDS, *NO_SSNS, *NO_IBANS, *NO_IPS, *NO_EMAILS, *NO_SECRETS,
+    [*NO_PHONES, *NO_CARDS, *NO_IDS, *NO_SSNS, *NO_IBANS, *NO_IPS, *NO_EMAILS, *NO_SECRETS,
      *(text for text, valid in IDS if not valid)],
 )  # fmt: skip
 def test_what_only_looks_like_it_stays(text: str) -> None:

@@ -170,7 +170,9 @@ def es_nie(n: str) -> bool:
 
 
 def gb_nino(n: str) -> bool:
-    return n[:2] not in ("BG", "GB", "KN", "NK", "NT", "TN", "ZZ")
+    if n[:2] in ("BG", "GB", "KN", "NK", "NT", "TN", "ZZ") or n[1] == "O":
+        return False
+    return not set(n[:2]) & set("DFIQUV") and n[8] in "ABCD"
 
 
 def in_pan(n: str) -> bool:

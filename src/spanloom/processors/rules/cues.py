@@ -6,19 +6,21 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 
-Topic = Literal["phone", "id", "ssn", "ip", "version", "order", "filler"]
+Topic = Literal["phone", "card", "id", "ssn", "ip", "version", "order", "filler"]
 
 LEAD: Final = 48
 """How many characters before a number are asked."""
 
 _WORDS: Final[Mapping[Topic, str]] = {
-    "phone": "phone phones telephone telefono telefone telefon telefonnummer tel mobile mobil "
+    "phone": "contact contacto kontakt phone phones telephone telefono telefone telefon telefonnummer tel mobile mobil "
     "mobilnummer cell cellphone cellular celular cellulare handy handynummer fax whatsapp sms "
     "msisdn hotline helpline landline voicemail rufnummer numero-de-telephone téléphone teléfono "
     "telèfon portable móvil movil fone smartphone callback dial dialed dialled ringing texted texting "
     "whats-app call-me call-us call-him call-her call-them call-at call-on called-from calls-from reach-me "
     "reach-us ring-me ring-us text-me text-us contact-me contact-us contact-number "
     "contact-no contact-at reach-at message-me",
+    "card": "card cards creditcard debitcard visa mastercard amex maestro discover jcb diners cc "
+    "ccnum cardnumber kreditkarte karte carte tarjeta carta cartao cartão",
     "id": "national nationalid identity identification identifier-nationality citizen citizenship "
     "resident residence government passport tax taxid taxpayer fiscal fiscale fiscaux steuer "
     "steuerid steueridentifikationsnummer steuernummer idnr tin tfn sin nin nino insurance bsn "
@@ -29,7 +31,7 @@ _WORDS: Final[Mapping[Topic, str]] = {
     "ssn": "ssn ssns itin social-security socialsecurity ss-number taxpayer-id social-sec us-tin",
     "ip": "ip ips ipv ipaddress addr address host hostname server client peer remote remoteaddr ping "
     "dns gateway router subnet nameserver resolver ssh forwarded origin-ip",
-    "version": "version versions ver v rev revision release released build firmware driver upgrade "
+    "version": "rv version versions ver v rev revision release released build firmware driver upgrade "
     "upgraded upgrading downgrade downgraded update updated patched section sections chapter clause "
     "article paragraph appendix figure table step oid assemblyversion fileversion sdk",
     "order": "order orders invoice ticket case isbn issn sku serial tracking batch part product "
@@ -46,7 +48,8 @@ for _topic, _list in _WORDS.items():
         _TOPICS.setdefault(_word, set()).add(_topic)
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
-_TELLING: Final[frozenset[Topic]] = frozenset({"phone", "id", "ssn", "ip"})
+_PRODUCTS = re.compile("iPhone|Mobile/")
+_TELLING: Final[frozenset[Topic]] = frozenset({"phone", "card", "id", "ssn", "ip"})
 # written without spaces, so not to be found word by word
 _CJK: Final[Mapping[str, Topic]] = {
     "电话": "phone", "電話": "phone", "手机": "phone", "手機": "phone", "携帯": "phone", "전화": "phone",
@@ -57,7 +60,7 @@ _CJK: Final[Mapping[str, Topic]] = {
 @lru_cache(maxsize=2048)
 def topics(lead: str) -> frozenset[Topic]:
     """What a number after these words may be: ``phone``, ``id``, ``ssn``, ``ip``; empty if nobody says."""
-    words = [word.lower() for word in _PARTS.findall(lead)]
+    words = [word.lower() for word in _PARTS.findall(_PRODUCTS.sub(" ", lead))]
     pairs = map("-".join, pairwise(words))
     found: set[Topic] = set()
     for word in (*words, *pairs):

@@ -126,8 +126,8 @@ NATIONAL_ID: Final = Rule(
 _SEP: Final = rf"(?:{GAP}|{DASH})?"
 _LETTERED: Final = {
     "gb_nino": (
-        "[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]",
-        rf"[0-9]{_SEP}[0-9]{{2}}{_SEP}[0-9]{{2}}{_SEP}[A-D]",
+        "[A-Z]{2}",
+        rf"[0-9]{_SEP}[0-9]{{2}}{_SEP}[0-9]{{2}}{_SEP}[A-Z]",
         checks.gb_nino,
     ),
     "es_nie": ("[XYZ]", r"(?:(?<=[XYZ].)|(?<=[XYZ][ -].))[0-9]{6}-?[A-Z]", checks.es_nie),
@@ -174,12 +174,12 @@ def _lettered(match: re.Match[str]) -> tuple[int, int] | None:
     if before is None:
         return None
     start = before.start()
-    number = text[start:end]
-    if not _LETTERED[name][2](_SEPARATORS.sub("", number).upper()):
-        return None
-    if name in _UNCHECKED and not number.isupper() and "id" not in told(text, start):
-        return None
-    return None if named(text, start, "order") else (start, end)
+    written = text[start:end]
+    number = _SEPARATORS.sub("", written).upper()
+    good = _LETTERED[name][2](number)
+    if name in _UNCHECKED and not (good and written.isupper()):
+        good = (good or name == "gb_nino") and "id" in told(text, start)
+    return (start, end) if good and not named(text, start, "order") else None
 
 
 LETTERED_ID: Final = Rule(

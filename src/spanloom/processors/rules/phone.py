@@ -12,7 +12,7 @@ from spanloom.processors.rules.screen import Rule
 
 _SEP: Final = "[ .\u00a0\u2007\u2009\u202f\u2010-\u2015/-]"
 _LOOSE: Final = "[ .\u00a0\u2007\u2009\u202f\u2010-\u2015/()-]"
-_AFTER: Final = r"(?![0-9A-Za-z_]|[-.,:/][0-9]|-[A-Za-z])"
+_AFTER: Final = r"(?:(?![0-9A-Za-z_]|[-.,:/][0-9]|-[A-Za-z])|(?=x[0-9]{1,6}(?![0-9A-Za-z_])))"
 
 _LENGTHS: Final = {
     "1": (10, 10), "7": (10, 10), "20": (8, 10), "27": (9, 9), "30": (10, 10), "31": (9, 9),
@@ -38,6 +38,7 @@ _GROUPS = re.compile("[0-9]+")
 _EXTENSION = re.compile(
     r",?[ ]?(?:ext(?:ension)?\.?|x|#)[ ]?[0-9]{1,6}(?![0-9A-Za-z_])", re.IGNORECASE
 )
+_ENDS = re.compile(r"(?![0-9A-Za-z_])|(?=x[0-9]{1,6}(?![0-9A-Za-z_]))")
 _DATE = re.compile(
     r"(?:19|20)[0-9]{2}[-./ ][01]?[0-9][-./ ][0-3]?[0-9](?![0-9])"
     r"|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}(?![0-9])"
@@ -51,7 +52,7 @@ PHONE_PATTERN: Final = re.compile(
     rf"|(?P<nanp>(?:1{_SEP})?[2-9][0-9]{{2}}{_SEP}[2-9][0-9]{{2}}{_SEP}[0-9]{{4}}){_AFTER}"
     rf"|(?P<trunk>0[1-9][0-9]{{0,4}}(?P<sep>{_SEP}|[ ]/[ ])[0-9]{{2,8}}(?:{_SEP}[0-9]{{2,4}}){{0,4}}){_AFTER}"
     rf"|(?P<mobile>1[3-9][0-9](?P<gap>[ -])[0-9]{{4}}(?P=gap)[0-9]{{4}}){_AFTER}"
-    rf"|(?P<cued>[(]?[0-9](?:{_LOOSE}{{0,2}}[0-9]){{6,14}})(?![0-9A-Za-z_]|[-.,:/][0-9])"
+    rf"|(?P<cued>[(]?[0-9](?:{_LOOSE}{{0,2}}[0-9]){{6,14}}){_AFTER}"
     ")"
 )
 
@@ -74,7 +75,8 @@ def _phone(match: re.Match[str]) -> tuple[int, int] | None:
     elif match["trunk"] is not None:
         # written in threes it may as well be any other number
         threes = [len(group) for group in groups] == [3, 3, 3]
-        good = 9 <= len(digits) <= 12 and _one_separator(written) and not threes
+        zip_code = re.fullmatch("[0-9]{5}-[0-9]{4}", written)
+        good = 9 <= len(digits) <= 12 and _one_separator(written) and not threes and not zip_code
     else:
         good = match["cued"] is None
     if good:
@@ -127,12 +129,9 @@ def _international(text: str, start: int, end: int, digits: str) -> tuple[int, i
         count += 0 if trunk else len(group[0])
         if group.start() >= end or count > most:
             break
-        after = text[group.end() : group.end() + 1]
-        if count >= least and not (after.isascii() and (after.isalnum() or after == "_")):
+        if count >= least and _ENDS.match(text, group.end()):
             found = group.end()
     if found is None:
-        return None
-    if code == "1" and not _nanp(digits[1:11]):
         return None
     if text[start] == "0" and (
         found - start == len(digits) + 2 or not _free_standing(text, start, found)

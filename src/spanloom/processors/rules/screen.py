@@ -70,7 +70,7 @@ _STRETCH = re.compile(rb"0[0 ]{5,}0")
 _DULL = re.compile(
     rb"(?:19|20)\d\d([-/. ])\d\d?\1\d\d?(?: {1,2}\d\d?)?"
     rb"|\d\d?([-/.])\d\d?\2(?:19|20)\d\d(?: {1,2}\d\d?)?"
-    rb"|\d{1,12}\.\d{1,30}"
+    rb"|(?!\d{4}\.\d{4}\Z)\d{1,12}\.\d{1,30}"
 )
 """Dates, and numbers with a decimal point."""
 _IBAN_BEFORE = re.compile(rb"(?<![0-9A-Za-z])[A-Za-z]{2}[0-9]{2}[0-9A-Za-z]{0,12}\Z")
