@@ -52,6 +52,9 @@ PHONES = [
     ("电话13812345678", "电话[PHONE_REDACTED]"),
     ("tel:+14155550132", "tel:[PHONE_REDACTED]"),
     ("first\\n415-555-0132\\nlast", "first\\n[PHONE_REDACTED]\\nlast"),
+    ("555-123-4567 or (555) 123-4567", "[PHONE_REDACTED] or [PHONE_REDACTED]"),
+    ("Jane,415-555-0132,7", "Jane,[PHONE_REDACTED],7"),
+    ("reach her on 07700900123", "reach her on [PHONE_REDACTED]"),
     ("826-801-8159x08301", "[PHONE_REDACTED]"),
     ("+1-297-546-5075x2917", "[PHONE_REDACTED]"),
     ("call me at 8887.7963", "call me at [PHONE_REDACTED]"),
@@ -64,7 +67,7 @@ NO_PHONES = [
     "2024-07-18 12:30:45", "18.07.2024 12", "call me on 2024-07-18 at 10:30", "20240718-123456",
     "ISBN 978-3-16-148410-0", "ISBN 0-306-40615-2", "12345678", "0.1234567890", "1,234,567,890 people",
     "version 415.555.0132", "SKU 123-456-7890", "3f2b8a10-1c1e-4d52-9d5b-0c8f6a5a9e11",
-    "call_4155550132", "+1234", "UTC+01:00", "2+4155550132", "115-555-0132", "415-155-0132", "pages 123-4567",
+    "call_4155550132", "+1234", "UTC+01:00", "2+4155550132", "115-555-0132", "pages 123-4567",
     "room 101 202 303", "tool call 4155550132", "gpt-4o-2024-08-06", "a 10-20-30 split", "1.234.567,89",
     "08484-3202 NY", "iPhone OS 4_1 Safari/6531.39.5", "8887.7963",
     "0123456789", "00000000000000", "ratio 16/9 at 1920/1080", "coordinates 52.520008, 13.404954",
@@ -100,6 +103,7 @@ SSNS = [
     ("SSN 123-45-6789", "SSN [SSN_REDACTED]"), ("078-05-1120.", "[SSN_REDACTED]."),
     ("123 45 6789", "[SSN_REDACTED]"), ("my social security number is 123456789", "my social security number is [SSN_REDACTED]"),
     ("ITIN 912-70-1234", "ITIN [SSN_REDACTED]"), ("123\u201145\u20116789", "[SSN_REDACTED]"),
+    ("7,123-45-6789,078-05-1120", "7,[SSN_REDACTED],[SSN_REDACTED]"),
     ("ssn=123.45.6789", "ssn=[SSN_REDACTED]"), ("(123-45-6789)", "([SSN_REDACTED])"),
 ]  # fmt: skip
 
@@ -143,6 +147,7 @@ NO_IPS = [
 
 CARDS = [
     ("order 4111 1111 1111 1111", "order [CC_REDACTED]"), ("4111111111111111", "[CC_REDACTED]"),
+    ("7,4111111111111111,4111 1111 1111 1111,8", "7,[CC_REDACTED],[CC_REDACTED],8"),
     ("card 213187040595025", "card [CC_REDACTED]"), ("Maestro: 676396926948", "Maestro: [CC_REDACTED]"),
     ('{"creditCard": "4222222222222"', '{"creditCard": "[CC_REDACTED]"'),
 ]  # fmt: skip
@@ -169,6 +174,7 @@ SECRETS = [
     ("redis://:hunter22@cache:6379/0", "redis://:[SECRET_REDACTED]@cache:6379/0"),
     ("https://0a1b2c3d4e5f60718293a4b5c6d7e8f9@example.com/1", "https://[SECRET_REDACTED]@example.com/1"),
     ("my password is hunter2!", "my password is [SECRET_REDACTED]!"),
+    ("curl -u admin:hunter2 https://x.org", "curl -u admin:[SECRET_REDACTED] https://x.org"),
     ("the API key is 'zz-top'", "the API key is '[SECRET_REDACTED]'"),
     ("Passwort: geheim123", "Passwort: [SECRET_REDACTED]"),
     ("post to https://hooks.slack.com/services/T00000000/B00000000/abcdefghijkl", "post to https://hooks.slack.com/[SECRET_REDACTED]"),

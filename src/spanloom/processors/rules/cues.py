@@ -16,9 +16,7 @@ _WORDS: Final[Mapping[Topic, str]] = {
     "mobilnummer cell cellphone cellular celular cellulare handy handynummer fax whatsapp sms "
     "msisdn hotline helpline landline voicemail rufnummer numero-de-telephone téléphone teléfono "
     "telèfon portable móvil movil fone smartphone callback dial dialed dialled ringing texted texting "
-    "whats-app call-me call-us call-him call-her call-them call-at call-on called-from calls-from reach-me "
-    "reach-us ring-me ring-us text-me text-us contact-me contact-us contact-number "
-    "contact-no contact-at reach-at message-me",
+    "whats-app my-number his-number her-number our-number called-from calls-from",
     "card": "card cards creditcard debitcard visa mastercard amex maestro discover jcb diners cc "
     "ccnum cardnumber kreditkarte karte carte tarjeta carta cartao cartão",
     "id": "national nationalid identity identification identifier-nationality citizen citizenship "
@@ -42,7 +40,10 @@ _WORDS: Final[Mapping[Topic, str]] = {
     "please ref reference value x from to with for using",
 }  # fmt: skip
 
-_TOPICS: dict[str, set[Topic]] = {}
+_SPEAK: Final = "call reach ring text phone message dial".split()
+_WHOM: Final = "me us him her them at on back".split()
+
+_TOPICS: dict[str, set[Topic]] = {f"{verb}-{whom}": {"phone"} for verb in _SPEAK for whom in _WHOM}
 for _topic, _list in _WORDS.items():
     for _word in _list.split():
         _TOPICS.setdefault(_word, set()).add(_topic)

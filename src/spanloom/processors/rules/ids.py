@@ -17,10 +17,10 @@ from spanloom.processors.rules.screen import Rule
 DASH: Final = "[-\u2010-\u2015]"
 GAP: Final = "[ \u00a0\u2007\u2009\u202f]"
 NOT_BEFORE: Final = (
-    r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))(?<![0-9][-.,/])"
+    r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))(?<![0-9][-./])"
 )
 """Not in the middle of a word or of a longer number; but after ``\\n`` of JSON or ``%3D`` of a URL."""
-NOT_AFTER: Final = r"(?![0-9A-Za-z_]|[-.,/][0-9]|-[A-Za-z])"
+NOT_AFTER: Final = r"(?![0-9A-Za-z_]|[-./][0-9]|-[A-Za-z])"
 
 _SEPARATORS = re.compile(r"[^0-9A-Za-z]+")
 
@@ -182,29 +182,28 @@ def _lettered(match: re.Match[str]) -> tuple[int, int] | None:
     return (start, end) if good and not named(text, start, "order") else None
 
 
+def _preceded(gap: str) -> str:
+    """Looks back from the last letter of such a number at the shape of all of it."""
+    shapes = [
+        *(f"[\n ]aa{a}{digits}{gap}a" for a in ("", " ") for digits in ("000000", "00 00 00")),
+        *(f"[\n ]a{a}0000000{gap}a" for a in ("", " ")),
+    ]
+    if not gap:
+        shapes += ["[\n ]aaaaa0000a", "aaa00a00a000a", "00a00 a000a"]
+    return "|".join(f"(?<={shape})" for shape in shapes)
+
+
 LETTERED_ID: Final = Rule(
     name="lettered_id",
     kind="national_id",
     view="mask",
-    probe=re.compile(
-        "0(?: ?a(?![a0])(?:"
-        + "|".join(
-            f"(?<={before})"
-            for before in (
-                *(
-                    f"[\n ]aa{a}{b}{c}a"
-                    for a in ("", " ")
-                    for b in ("000000", "00 00 00")
-                    for c in ("", " ")
-                ),
-                *(f"[\n ]a{a}0000000{c}a" for a in ("", " ") for c in ("", " ")),
-                "[\n ]aaaaa0000a",
-                "aaa00a00a000a",
-                "00a00 a000a",
-            )
-        )
-        + ")|aaaaaa[a0]0(?<=aaaa000000aaaaaa.0)"
-        "|a(?:000000(?<=[\n ]000000a000000)| 000 000(?<=[\n ]0 00 00 0a 000 000)))"
+    # each begins with a literal of two characters, which is searched for very fast
+    probes=(
+        re.compile(
+            f"0a(?:(?![a0])(?:{_preceded('')})|aaaaa[a0]0(?<=aaaa000000aaaaaa.0)"
+            "|000000(?<=[\n ]000000a000000)| 000 000(?<=[\n ]0 00 00 0a 000 000))"
+        ),
+        re.compile(f"0 a(?![a0])(?:{_preceded(' ')})"),
     ),
     # from its first digit: digits are rarer than letters, and found faster
     pattern=re.compile(

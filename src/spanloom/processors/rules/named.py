@@ -145,12 +145,13 @@ OPTION: Final = Rule(
     name="option",
     kind="secret",
     view="text",
-    hints=(" --",),
+    hints=(" --", " -u "),
     pattern=re.compile(
         r"--(?:[a-z]{1,20}-){0,3}(?:password|passwd|pwd|token|secret|api-?key|access-key|secret-key)"
         r"(?:[ =]|[\"'],\s?[\"'])([^\s\"'\\-][^\s\"'\\]{0,1023})"
+        r"|(?<= -u )[\"']?[^\s\"':]{1,64}:([^\s\"'\\]{1,256})"  # of curl
     ),
-    spot=lambda match: match.span(1),
+    spot=lambda match: match.span(match.lastindex or 0),
 )
 
 

@@ -12,7 +12,7 @@ from spanloom.processors.rules.screen import Rule
 
 _SEP: Final = "[ .\u00a0\u2007\u2009\u202f\u2010-\u2015/-]"
 _LOOSE: Final = "[ .\u00a0\u2007\u2009\u202f\u2010-\u2015/()-]"
-_AFTER: Final = r"(?:(?![0-9A-Za-z_]|[-.,:/][0-9]|-[A-Za-z])|(?=x[0-9]{1,6}(?![0-9A-Za-z_])))"
+_AFTER: Final = r"(?:(?![0-9A-Za-z_]|[-.:/][0-9]|-[A-Za-z])|(?=x[0-9]{1,6}(?![0-9A-Za-z_])))"
 
 _LENGTHS: Final = {
     "1": (10, 10), "7": (10, 10), "20": (8, 10), "27": (9, 9), "30": (10, 10), "31": (9, 9),
@@ -46,10 +46,10 @@ _DATE = re.compile(
 )
 
 PHONE_PATTERN: Final = re.compile(
-    r"(?:(?<![0-9A-Za-z_+(])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=[(])(?=[+]))(?<![0-9][-.,:/])(?:"
+    r"(?:(?<![0-9A-Za-z_+(])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=[(])(?=[+]))(?<![0-9][-.:/])(?:"
     rf"(?P<intl>[+][ ]?[(]?[1-9](?:{_LOOSE}{{0,3}}[0-9]){{6,16}}|00[1-9](?:{_LOOSE}{{0,3}}[0-9]){{7,16}})"
     rf"|(?P<area>[(]0?[1-9][0-9]{{0,4}}[)]{_SEP}{{0,2}}[0-9]{{3,8}}(?:{_SEP}[0-9]{{2,4}}){{0,4}}){_AFTER}"
-    rf"|(?P<nanp>(?:1{_SEP})?[2-9][0-9]{{2}}{_SEP}[2-9][0-9]{{2}}{_SEP}[0-9]{{4}}){_AFTER}"
+    rf"|(?P<nanp>(?:1{_SEP})?[2-9][0-9]{{2}}{_SEP}[0-9]{{3}}{_SEP}[0-9]{{4}}){_AFTER}"
     rf"|(?P<trunk>0[1-9][0-9]{{0,4}}(?P<sep>{_SEP}|[ ]/[ ])[0-9]{{2,8}}(?:{_SEP}[0-9]{{2,4}}){{0,4}}){_AFTER}"
     rf"|(?P<mobile>1[3-9][0-9](?P<gap>[ -])[0-9]{{4}}(?P=gap)[0-9]{{4}}){_AFTER}"
     rf"|(?P<cued>[(]?[0-9](?:{_LOOSE}{{0,2}}[0-9]){{6,14}}){_AFTER}"
@@ -91,7 +91,7 @@ def _area(area: str, digits: str) -> bool:
     if area[0] == "0":
         return 9 <= len(digits) <= 12
     if len(area) == 3:
-        return len(digits) == 10 and _nanp(digits)
+        return len(digits) == 10 and area[0] > "1"
     return len(area) == 2 and len(digits) in (10, 11)
 
 
@@ -138,10 +138,6 @@ def _international(text: str, start: int, end: int, digits: str) -> tuple[int, i
     ):
         return None  # in one piece, or one of many: rather a number with zeros in front
     return start, found
-
-
-def _nanp(digits: str) -> bool:
-    return digits[0] > "1" and digits[3] > "1"
 
 
 def _with_extension(text: str, start: int, end: int) -> tuple[int, int]:

@@ -33,7 +33,7 @@ def whole(match: re.Match[str]) -> tuple[int, int] | None:
 class Rule(Struct, frozen=True, kw_only=True, eq=False):
     """One detector.
 
-    ``hints``: one of them must be in the ``view``, or ``probe`` must be found there. ``pattern``:
+    ``hints``: one of them must be in the ``view``, or one of ``probes`` must be found there. ``pattern``:
     bounded by ``OVERLAP`` (``spot`` may look further). ``spot``: what of a match is to go, or ``None``
     if it is none after all. ``digits``: where not 0, the rule looks for numbers, and its pattern runs
     only where a text has so many digits next to each other. ``reach``: where not 0, the pattern is not ours
@@ -44,7 +44,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     kind: str
     pattern: re.Pattern[str]
     hints: tuple[str, ...] = ()
-    probe: re.Pattern[str] | None = None
+    probes: tuple[re.Pattern[str], ...] = ()
     view: View = "long"
     spot: Spot = whole
     digits: int = 0
@@ -77,6 +77,7 @@ _IBAN_BEFORE = re.compile(rb"(?<![0-9A-Za-z])[A-Za-z]{2}[0-9]{2}[0-9A-Za-z]{0,12
 _LETTER_AFTER = re.compile(rb"[- ]?[A-Za-z](?![0-9A-Za-z_])")
 _COLUMN: Final = b" " * 4
 _PIECE = re.compile(rb"0+(?: {1,3}0+)*")
+_ISO_DATE = re.compile(rb"....-..-..")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LEAST: Final = 7
 SELF_EVIDENT: Final = 13
@@ -102,7 +103,14 @@ def stretches(text: str, raw: bytes, mask: bytes) -> Iterator[Stretch]:
     """Where numbers are that may be more than an id, a date, a time or a measurement."""
     for found in _STRETCH.finditer(mask):
         start, end = found.span()
-        if mask.count(b"0", start, end) < LEAST:
+        digits = mask.count(b"0", start, end)
+        if digits < LEAST:
+            continue
+        # what is frequent in machines' data: parts of hex ids, and dates
+        if digits < 8 and digits == end - start and mask[start - 1 : start] == b"a":
+            if not _escape_before(raw, start):
+                continue
+        if digits == 8 and raw[start : start + 2] == b"20" and _ISO_DATE.fullmatch(raw, start, end):
             continue
         if mask.find(_COLUMN, start, end) < 0:
             pieces = [(start, end)]
@@ -169,7 +177,9 @@ class RuleSet:
             (next((mark for mark in "@%/" if mark in hint), ""), hint, rule)
             for hint, rule in self._hints["text"]
         ]
-        self._probes = [(rule.view, rule.probe.search, rule) for rule in self.rules if rule.probe]
+        self._probes = [
+            (rule.view, probe.search, rule) for rule in self.rules for probe in rule.probes
+        ]
         self._numbers = [rule for rule in self.rules if rule.digits]
         self._names = tuple(hint.encode() for hint, _ in self._hints["names"])
         self._tails = frozenset(name[-3:] for name in self._names)
