@@ -43,6 +43,11 @@ class Facts:
     declared = False
     """Of a tool: made by langgraph-supervisor or -swarm to hand over."""
     arguments: Any = None
+    failed: "dict[str, tuple[int, str]] | None" = None
+    """How often what is right below failed, and the last error's class: tasks of a graph by namespace,
+    tools by call id, an agent's models by name."""
+    again_as: str | None = None
+    """Under what key a failure of this run is kept there."""
     failed_model: str | None = None
     last_error: str | None = None
 
@@ -54,6 +59,14 @@ UNNAMED = "LangGraph"
 def graph_of(run: Run) -> Run | None:
     """The graph whose node ``run`` is: the run above it."""
     return run.over
+
+
+def failed(over: Facts, what: str, error: Exception) -> None:
+    """Remember it at the run above, where it may be tried again."""
+    if over.failed is None:
+        over.failed = {}
+    times, _ = over.failed.get(what, (0, ""))
+    over.failed[what] = (times + 1, type(error).__name__)
 
 
 def agent_above(run: Run | None) -> Run | None:

@@ -129,6 +129,8 @@ class Recorder:
                 active.add_link(link.trace_id, link.span_id, link.reason)
         if over is not None:
             self._tried_again(over, tags)
+            if facts.is_node:  # by a retry policy
+                self._again(over, facts.ns)
 
     def _same_work(self, facts: Facts, over: Run, step: int) -> bool:
         """A graph or agent that is all there is to a node: the node's span is its span."""
@@ -214,6 +216,10 @@ class Recorder:
                 self._paused(run)
         elif active is not None and isinstance(error, GeneratorExit):
             active.complete = False
+        elif isinstance(error, Exception) and run.over is not None:
+            what = run.facts.ns if run.facts.is_node else run.facts.again_as
+            if what is not None:
+                graphs.failed(run.over.facts, what, error)
         if run.over is not None:
             run.over.facts.last_error = type(error).__name__
         self.runs.end(run.id, None, error, note(error))
@@ -282,6 +288,11 @@ class Recorder:
         if over is not None:
             asked.fallback_from = self._fell_back(over)
             self._tried_again(over, about.get("tags"))
+            if over.facts.is_node and over.facts.created:  # by the middleware of an agent
+                facts.again_as = model or name
+                self._again(over, facts.again_as)
+                if (tried := over.facts.failed) and facts.again_as not in tried:
+                    asked.fallback_from = next(reversed(tried))
         batch = about.get("batch_size") or 1
         beside = self._beside(batch, over)
         run = self._start(run_id, parent_run_id, active, facts, asked.unread.__len__, beside)
@@ -399,8 +410,10 @@ class Recorder:
         active.request = (name, about, given, tool_call_id)
         active.extract, active.classify = steps.tool, classify
         active.weight += len(input_str)
+        facts.again_as = tool_call_id
         if over is not None:
             self._tried_again(over, tags)
+            self._again(over, tool_call_id)
         self._start(run_id, parent_run_id, active, facts, None)
 
     def on_tool_end(self, output: Any, *, run_id: Any, **_more: Any) -> None:
@@ -497,6 +510,15 @@ class Recorder:
                         reason=over.facts.last_error or "unknown",
                     )
                 )
+
+    def _again(self, over: Run, what: str | None) -> None:
+        """What failed in the run ``over`` is started there again."""
+        failed = over.facts.failed
+        if failed is None or what is None or (before := failed.get(what)) is None:
+            return
+        if (span := over.span) is not None:
+            times, reason = before
+            span.add_event(RetryEvent(time_ns=span.now_ns(), attempt=times + 1, reason=reason))
 
     # -- common ----------------------------------------------------------------------------------
 

@@ -235,15 +235,13 @@ def _of_batch(ops: Any) -> tuple[Operation, tuple[str, ...]]:
         for op in ops
         if (kind := type(op).__name__)
     }
-    paths = (
-        (
-            *(getattr(op, "namespace", None) or getattr(op, "namespace_prefix", ())),
-            getattr(op, "key", None),
-        )
-        for op in ops
-    )
     first: Operation = next((how for how in _TELLING if how in done), "read")
-    return first, tuple("/".join(part for part in path if part) for path in paths)
+    return first, tuple(map(_path, ops))
+
+
+def _path(op: Any) -> str:
+    space = getattr(op, "namespace", None) or getattr(op, "namespace_prefix", None) or ()
+    return "/".join([*space, op.key] if hasattr(op, "key") else space)
 
 
 _TELLING: tuple[Operation, ...] = ("write", "delete", "search", "read")
