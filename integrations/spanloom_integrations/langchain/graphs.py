@@ -95,7 +95,9 @@ def becomes_graph(run: Run, node: str) -> None:
         return
     # create_react_agent, and create_agent without a name or before it said one
     built = node == "agent" and facts.name != UNNAMED
-    if built or (facts.created and (run.over is None or not run.over.facts.created)):
+    *_, root = run.upward()
+    received = root.facts.givers is not None and facts.name in root.facts.givers  # as a team does
+    if built or received or (facts.created and (run.over is None or not run.over.facts.created)):
         becomes_agent(run, facts.name)
     elif run.over is None and run.active is not None and run.active.kind == "task":
         run.active.kind = "workflow"

@@ -125,6 +125,56 @@ def test_a_supervisor(
     rec.nothing_open()
 
 
+@ways
+def test_a_team_under_a_supervisor_is_an_agent_too(
+    rec: Recorded, provider: FakeProvider, chat: Any, run: Callable[..., Any]
+) -> None:
+    provider.script([
+        asks(ToolCall("transfer_to_team", id="h-1")), asks(ToolCall("transfer_to_worker", id="h-2")),
+        SAID, SAID, SAID,
+    ])  # fmt: skip
+    worker = create_agent(chat(), [add], name="worker")
+    team = create_supervisor([worker], model=chat(), supervisor_name="lead").compile(name="team")
+    run(
+        create_supervisor([team], model=chat(), supervisor_name="top").compile(), {"messages": "Hi"}
+    )
+    assert [s.name for s in rec.spans(kind="agent")] == [
+        "top", "team", "lead", "worker", "lead", "top",
+    ]  # fmt: skip
+    assert handoffs(rec.spans(kind="handoff")) == [
+        ("top", "team", "tool_call", True, "accepted"),
+        ("lead", "worker", "tool_call", True, "accepted"),
+        ("worker", "lead", "return_value", False, "accepted"),
+        ("team", "top", "return_value", False, "accepted"),
+    ]
+    linked = {s.name for s in rec.spans(kind="agent") if s.links}
+    assert linked == {"team", "worker", "lead", "top"}
+    rec.nothing_open()
+
+
+def test_turns_of_a_swarm(rec: Recorded, provider: FakeProvider, chat: Any) -> None:
+    """Each begins at the agent that was active; control may come and go within one."""
+    provider.script([
+        asks(ToolCall("transfer_to_bob", id="h-1")), SAID,
+        SAID,
+        asks(ToolCall("transfer_to_alice", id="h-2")), asks(ToolCall("transfer_to_bob", id="h-3")), SAID,
+    ])  # fmt: skip
+    alice = create_agent(chat(), [create_handoff_tool(agent_name="Bob")], name="Alice")
+    bob = create_agent(chat(), [create_handoff_tool(agent_name="Alice")], name="Bob")
+    swarm = create_swarm([alice, bob], default_active_agent="Alice")
+    made = swarm.compile(checkpointer=MemorySaver())
+    turns = []
+    for _ in range(3):
+        made.invoke({"messages": "Hi"}, {"configurable": {"thread_id": "t-1"}})  # type: ignore[call-overload]
+        turns.append([s.name for s in rec.spans() if s.kind in ("agent", "handoff")])
+        rec.clear()
+    assert turns == [
+        ["Alice", "handoff Alice -> Bob", "Bob"],
+        ["Bob"],
+        ["Bob", "handoff Bob -> Alice", "Alice", "handoff Alice -> Bob", "Bob"],
+    ]
+
+
 @pytest.mark.field("F2", "a tool that waits for a person", by="langchain")
 def test_a_tool_that_is_interrupted(rec: Recorded, provider: FakeProvider, chat: Any) -> None:
     @tool
