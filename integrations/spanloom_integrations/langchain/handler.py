@@ -471,11 +471,17 @@ class Recorder:
 
     def on_agent_action(self, action: Any, *, run_id: Any, **_more: Any) -> None:
         told = {n: getattr(action, n, None) for n in ("tool", "tool_input", "log")}
-        self._event(run_id, "agent action", told)
+        self._agent_event(run_id, "agent action", told)
 
     def on_agent_finish(self, finish: Any, *, run_id: Any, **_more: Any) -> None:
         told = {n: getattr(finish, n, None) for n in ("return_values", "log")}
-        self._event(run_id, "agent finish", told)
+        self._agent_event(run_id, "agent finish", told)
+
+    def _agent_event(self, run_id: Any, name: str, told: dict[str, Any]) -> None:
+        run = self.runs.find(run_id)
+        if run is not None and run.active is not None and run.active.kind == "task":
+            graphs.becomes_agent(run, run.facts.name)  # an AgentExecutor, as only this tells
+        self._event(run_id, name, told)
 
     def _event(self, run_id: Any, name: str, attributes: dict[str, Any]) -> None:
         run = self.runs.find(run_id)

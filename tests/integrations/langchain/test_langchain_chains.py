@@ -188,6 +188,19 @@ def test_a_retriever_tells_its_documents(rec: Recorded) -> None:
     assert (second.content, second.score) == ("a loom", None)
 
 
+def test_a_retriever_that_fails(rec: Recorded) -> None:
+    class Lost(BaseRetriever):
+        def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+            raise ConnectionError("nobody is there")
+
+    with pytest.raises(ConnectionError):
+        (RunnableLambda(str) | Lost()).invoke("hills")
+    span = rec.one(kind="retrieval")
+    assert isinstance(span.detail, Retrieval) and span.error is not None
+    assert (span.status, span.error.type, span.detail.query) == ("error", "connection", "hills")
+    rec.nothing_open()
+
+
 class Lengths(Embeddings):
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         return [[float(len(text)), 0.0] for text in texts]
