@@ -409,3 +409,19 @@ def test_usage_details_of_any_provider(rec: Recorded) -> None:
     assert call(rec.one(kind="llm")).usage == Usage(
         input=30, output=9, total=39, cached=4, cache_write=6, reasoning=5
     )
+
+
+@pytest.mark.parametrize("name", ["token_usage", "token_count"])
+@pytest.mark.parametrize(
+    "said", [("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens")]
+)
+def test_usage_in_the_providers_own_form(rec: Recorded, name: str, said: tuple[str, str]) -> None:
+    """Where LangChain's form is missing, as in streams of langchain-cohere, whose counts are floats."""
+    from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+
+    counts = {said[0]: 12.0, said[1]: 47.0, "total_tokens": 59.0}
+    message = AIMessage("Hello.", response_metadata={name: counts})
+    GenericFakeChatModel(messages=iter([message])).invoke("Say")
+    used = call(rec.one(kind="llm")).usage
+    assert used == Usage(input=12, output=47, total=59)
+    assert used is not None and type(used.input) is int
