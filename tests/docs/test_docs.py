@@ -1,49 +1,31 @@
-"""The documentation: links resolve, examples run, generated pages are fresh, nothing is missing."""
+"""The documentation: links resolve, code blocks run, generated pages are fresh, nothing is missing."""
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
 
 import pytest
+from tests.docs.blocks import EXCERPT, FENCE, Block, blocks, complaint, excerpt_of
+from tests.docs.running import Place, reader_provider
+from tests.docs.shown import agree
 
 import spanloom
 from spanloom import settings
 from spanloom.cli import COMMANDS
-from spanloom.testing import FakeProvider
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
+PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "examples").rglob("*.md")])
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
-FENCE = re.compile(r"^```(\w*) *(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# a block is run where the words behind its fence are `python run` or `console run`
-RUN = "run"
-
-
-class Block(NamedTuple):
-    language: str
-    text: str
-    line: int
+LANDING = ROOT / "README.md"
 
 
 def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
-
-
-def blocks(page: Path) -> list[Block]:
-    text = TEXTS[page]
-    return [
-        Block(m[1], m[3], text.count("\n", 0, m.start()) + 2)
-        for m in FENCE.finditer(text)
-        if m[2] == RUN
-    ]
 
 
 def anchors(text: str) -> set[str]:
@@ -92,34 +74,59 @@ def test_generated_pages_are_fresh() -> None:
         assert stored == text, f"docs/{place} is old: run python docs/generate.py"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name)
-def test_examples_run(page: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def place_of() -> Iterator[Callable[[Path], Place]]:
+    """A directory for a page, of a short name: what is printed about it must fit a line."""
+    with tempfile.TemporaryDirectory() as scratch, reader_provider() as provider:
+        yield lambda page: Place(
+            Path(scratch), provider.url, with_plugins="examples/plugins" in TEXTS[page]
+        )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_block_says_what_becomes_of_it(page: Path) -> None:
+    """No block of Python or of commands is left to itself: it is run, or says why it cannot be."""
+    for block in blocks(TEXTS[page]):
+        wrong = complaint(block, landing=page == LANDING)
+        assert wrong is None, f"{name(page)}:{block.line}: {wrong}"
+
+
+def of_pages(wanted: Callable[[Block], bool]) -> list[Path]:
+    return [page for page in PAGES if any(map(wanted, blocks(TEXTS[page])))]
+
+
+@pytest.mark.parametrize("page", of_pages(lambda b: b.language in ("python", "console")), ids=name)
+def test_examples_run_and_print_what_is_shown(
+    page: Path, place_of: Callable[[Path], Place]
+) -> None:
     """All blocks of a page one after the other, in one directory, with a provider to talk to.
 
-    ``app.py`` and the like come from the page itself: a comment ``# app.py`` in the first line of a
-    Python block writes it there instead of running it.
+    A comment ``# app.py`` in the first line of a Python block writes it there instead of running it.
     """
-    environ = {k: v for k, v in os.environ.items() if k not in ("SPANLOOM_DIR", "SPANLOOM_STRICT")}
-    environ["PATH"] = os.pathsep.join((os.path.dirname(sys.executable), environ.get("PATH", "")))
-    with FakeProvider(seed=7) as provider:
-        environ |= {"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "none-needed"}
-        for block in blocks(page):
-            file = re.match(r"# (\w+\.py)\n", block.text)
-            if block.language == "python" and file:
-                (tmp_path / file[1]).write_text(block.text, encoding="utf-8")
-                continue
-            if block.language == "python":
-                commands = [[sys.executable, "-c", block.text]]
-            else:
-                lines = re.findall(r"^\$ (.+)$", block.text, re.MULTILINE)
-                assert lines, f"{name(page)}:{block.line}: a console block without a command"
-                commands = [["bash", "-euc", line] for line in lines]
-            for command in commands:
-                done = subprocess.run(
-                    command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
-                )
-                place = f"{name(page)}:{block.line}: {command[-1]}"
-                assert done.returncode == 0, f"{place}\n{done.stdout}{done.stderr}"
+    place = place_of(page)
+    for block in blocks(TEXTS[page]):
+        for done in place.run(block, landing=page == LANDING):
+            at = f"{name(page)}:{done.line}: {done.command}"
+            assert done.status == 0, f"{at}\n{done.printed}"
+            if done.shown and not agree(done.shown, done.printed):
+                pytest.fail(f"{at} prints\n{done.printed}", pytrace=False)
+
+
+@pytest.mark.parametrize("page", of_pages(lambda b: b.language == "toml"), ids=name)
+def test_configuration_is_understood(page: Path, place_of: Callable[[Path], Place]) -> None:
+    """Every key and value, by spanloom itself under ``SPANLOOM_STRICT``."""
+    place = place_of(page)
+    for block in blocks(TEXTS[page]):
+        if block.language == "toml":
+            wrong = place.check_toml(block)
+            assert not wrong, f"{name(page)}:{block.line}: {wrong}"
+
+
+@pytest.mark.parametrize("page", of_pages(lambda b: b.word == EXCERPT), ids=name)
+def test_excerpts_stand_in_their_files(page: Path) -> None:
+    for block in blocks(TEXTS[page]):
+        if block.word == EXCERPT:
+            assert excerpt_of(block, ROOT), f"{name(page)}:{block.line} is not in {block.file}"
 
 
 def assert_documented(page: str, wanted: list[str]) -> None:

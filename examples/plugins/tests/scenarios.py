@@ -24,23 +24,23 @@ class ParrotScenarios(Scenarios):
         inside: Callable[[], None] | None = None,
         timeout_s: float = 10.0,
     ) -> Any:
-        import httpx
+        import httpx2
         import parrot  # here, as some cases run before the import
 
-        def hook(_request: httpx.Request) -> None:
+        def hook(_request: httpx2.Request) -> None:
             if inside is not None:
                 inside()
 
-        async def ahook(request: httpx.Request) -> None:
+        async def ahook(request: httpx2.Request) -> None:
             hook(request)
 
         # no certificates: reading them takes longer than all the rest of a case
         if asynchronous:
-            ahttp = httpx.AsyncClient(
+            ahttp = httpx2.AsyncClient(
                 timeout=timeout_s, verify=False, event_hooks={"request": [ahook]}
             )
             return parrot.AsyncClient(provider.url, http=ahttp)
-        http = httpx.Client(timeout=timeout_s, verify=False, event_hooks={"request": [hook]})
+        http = httpx2.Client(timeout=timeout_s, verify=False, event_hooks={"request": [hook]})
         return parrot.Client(provider.url, http=http)
 
     def ways(self) -> Sequence[Way]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 
 Messages = list[dict[str, Any]]
 
@@ -52,7 +52,7 @@ class Piece:
 class Stream:
     """Pieces as they come. Close it, or use it in ``with``, where you do not read to the end."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self.response = response
         self._iterator = self._pieces()
 
@@ -83,7 +83,7 @@ class Stream:
 class AsyncStream:
     """The same for ``async for`` and ``async with``."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self.response = response
         self._iterator = self._pieces()
 
@@ -114,9 +114,9 @@ class AsyncStream:
 class Client:
     """Talks to Parrot. ``base_url`` is ``PARROT_BASE_URL`` unless given."""
 
-    def __init__(self, base_url: str | None = None, *, http: httpx.Client | None = None) -> None:
+    def __init__(self, base_url: str | None = None, *, http: httpx2.Client | None = None) -> None:
         self._url = _chat_url(base_url)
-        self._http = http or httpx.Client()
+        self._http = http or httpx2.Client()
 
     def chat(
         self, model: str, messages: Messages, *, stream: bool = False, **options: Any
@@ -138,10 +138,10 @@ class AsyncClient:
     """The same for ``await``."""
 
     def __init__(
-        self, base_url: str | None = None, *, http: httpx.AsyncClient | None = None
+        self, base_url: str | None = None, *, http: httpx2.AsyncClient | None = None
     ) -> None:
         self._url = _chat_url(base_url)
-        self._http = http or httpx.AsyncClient()
+        self._http = http or httpx2.AsyncClient()
 
     async def chat(
         self, model: str, messages: Messages, *, stream: bool = False, **options: Any
@@ -170,7 +170,7 @@ def _body(model: str, messages: Messages, stream: bool, options: dict[str, Any])
     return body
 
 
-def _reply(response: httpx.Response) -> Reply:
+def _reply(response: httpx2.Response) -> Reply:
     raw = response.json()
     choice = raw["choices"][0]
     return Reply(
@@ -201,7 +201,7 @@ def _piece(line: str) -> Piece | None:
     )
 
 
-def _error(response: httpx.Response) -> ParrotError:
+def _error(response: httpx2.Response) -> ParrotError:
     try:
         return _refusal(response.json(), response.status_code)
     except ValueError:
