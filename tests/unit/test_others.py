@@ -111,6 +111,15 @@ def test_a_wrapper_that_passes_ours_by_is_seen(library: Any) -> None:
     assert "past spanloom" in found.what
 
 
+def test_what_a_subclass_overrides_itself_is_no_wrapper(library: Any) -> None:
+    program = types.ModuleType("my_app")
+    request = made_in(program, "def request(self): return super(Mine, self).request()")
+    mine = type("Mine", (library.Base,), {"__module__": "my_app", "request": request})
+    program.Mine = mine  # type: ignore[attr-defined]
+    assert mine().request() == 1
+    assert [f for f in others.report().found if f.who == "my_app"] == []
+
+
 def test_an_import_hook_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         builtins, "__import__", wrapper_from("agentops.instrumentation", builtins.__import__)

@@ -182,8 +182,12 @@ def _foreign(target: str, ours: Sequence[Any] = ()) -> Iterator[Found]:
         thing = vars(place).get(attribute)
         if thing is None:
             continue
+        own = place.__module__.partition(".")[0] if isinstance(place, type) else package
         for maker in makers(thing):
-            if maker.partition(".")[0] in (package, "spanloom", "builtins", "?"):
+            top = maker.partition(".")[0]
+            if top in (package, "spanloom", "builtins", "?"):
+                continue
+            if top == own and vendor_of(maker) is None:  # a subclass's own method, no wrapper
                 continue
             where = (
                 f"{place.__module__}.{place.__qualname__}" if isinstance(place, type) else module
