@@ -34,13 +34,15 @@ class ParrotScenarios(Scenarios):
         async def ahook(request: httpx2.Request) -> None:
             hook(request)
 
+        # only the wait for an answer: a busy machine may be slow to connect
+        timeout = httpx2.Timeout(10.0, read=timeout_s)
         # no certificates: reading them takes longer than all the rest of a case
         if asynchronous:
             ahttp = httpx2.AsyncClient(
-                timeout=timeout_s, verify=False, event_hooks={"request": [ahook]}
+                timeout=timeout, verify=False, event_hooks={"request": [ahook]}
             )
             return parrot.AsyncClient(provider.url, http=ahttp)
-        http = httpx2.Client(timeout=timeout_s, verify=False, event_hooks={"request": [hook]})
+        http = httpx2.Client(timeout=timeout, verify=False, event_hooks={"request": [hook]})
         return parrot.Client(provider.url, http=http)
 
     def ways(self) -> Sequence[Way]:
