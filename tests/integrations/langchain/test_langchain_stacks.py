@@ -146,20 +146,6 @@ def test_structured_output(rec: Recorded, provider: FakeProvider, chat: Any) -> 
     assert detail.response_format["json_schema"]["name"] == "City"
 
 
-@pytest.mark.parametrize("streams", [False, True])
-def test_the_responses_api(rec: Recorded, provider: FakeProvider, chat: Any, streams: bool) -> None:
-    provider.script([TOLD])
-    model = chat(use_responses_api=True)
-    list(model.stream(ASK)) if streams else model.invoke(ASK)
-    assert [e.endpoint for e in provider.exchanges] == ["/responses"]
-    _, detail = the_call(rec)
-    assert billed(detail)[:2] == (21, 8)
-    assert detail.response_id == provider.exchanges[0].answer.id
-    assert "".join(p.text for m in detail.output for p in m.parts if isinstance(p, Text)) == (
-        "Hello there."
-    )
-
-
 def test_raw_responses(rec: Recorded, provider: FakeProvider, chat: Any) -> None:
     """LangChain then goes through the SDK's raw responses."""
     provider.script([TOLD])
