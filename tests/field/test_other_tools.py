@@ -40,9 +40,15 @@ def found():
 
 {order}
 client = openai.OpenAI()
-client.chat.completions.create(model="gpt-4o", messages=[{{"role": "user", "content": "hi"}}])
+ask = {{"model": "gpt-4o", "messages": [{{"role": "user", "content": "hi"}}]}}
+client.chat.completions.create(**ask)
+told = list(client.chat.completions.create(stream=True, **ask))
 assert spanloom.flush(10).ok
 print([span.kind for span in backend.spans], len(theirs.get_finished_spans()))
+stream = backend.spans[1].detail
+said = "".join(part.text for part in stream.output[0].parts)
+print((stream.stream, stream.response_id) == (True, told[0].id),
+      said == "".join(c.choices[0].delta.content or "" for c in told if c.choices))
 print(found())
 print([t.state for h in others.report().integrations for t in h.targets][:2])
 OpenAIInstrumentor().uninstrument()
@@ -63,9 +69,9 @@ def test_both_on_each_records_once_or_it_is_said(order: str) -> None:
             env=environ, capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    recorded, found, states, after = done.stdout.splitlines()
+    recorded, streamed, found, states, after = done.stdout.splitlines()
     clients = "AsyncOpenAI", "OpenAI"
-    assert recorded == "['llm'] 1"
+    assert (recorded, streamed) == ("['llm', 'llm'] 2", "True True")
     assert found == str([("OpenInference", f"openai.{c}.request", "doubles") for c in clients])
     assert states == "['patched', 'patched']"
     assert after == "[]"
