@@ -437,7 +437,7 @@ def test_a_second_init_drains_the_first_and_takes_its_open_spans(
 
 def test_spans_that_end_while_init_replaces(tight: None) -> None:
     """Whichever of the two gets a span, one of them does; only a full queue refuses, and says so."""
-    backends = [MemoryBackend() for _ in range(6)]
+    backends = [MemoryBackend(max_spans=10_000_000) for _ in range(6)]
     pipelines: list[Pipeline] = []
 
     def init(backend: MemoryBackend) -> None:

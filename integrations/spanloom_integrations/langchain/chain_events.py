@@ -11,7 +11,7 @@ from spanloom.types import StateTransition
 from . import decisions, graphs, pauses, steps
 from .errors import classify, is_a
 from .graphs import NOISE, Facts
-from .recording import NOTHING, Metadata, Recording, held, name_of
+from .recording import NOTHING, Metadata, Recording, held, name_of, told_by
 
 
 class ChainEvents(Recording):
@@ -35,7 +35,7 @@ class ChainEvents(Recording):
         over = self.runs.find(parent_run_id)
         above: Facts | None = over.facts if over is not None else None
         facts = Facts(name, metadata, above)
-        step, stepped = _step(tags)
+        step, stepped, attempt = told_by(tags)
         if name == "__start__" or name.startswith(NOISE):
             self.runs.skip(run_id, parent_run_id, facts)
             return
@@ -45,12 +45,14 @@ class ChainEvents(Recording):
                 facts.routing = True
                 self.runs.skip(run_id, parent_run_id, facts)
                 return
-        facts.agent = graphs.agent_name(facts, over)
-        facts.is_node = facts.node == name and facts.ns is not None and facts.ns != facts.over_ns
-        facts.stepped = facts.is_node and stepped
-        if facts.is_node and over is not None and not over.facts.is_graph:
-            graphs.becomes_graph(over, name)
-        if over is not None and self._same_work(facts, over, step):
+        if facts.agent_said is not None:
+            facts.agent = graphs.agent_name(facts, over)
+        if facts.ns is not None:
+            facts.is_node = facts.node == name and facts.ns != facts.over_ns
+            facts.stepped = facts.is_node and stepped
+            if facts.is_node and over is not None and not over.facts.is_graph:
+                graphs.becomes_graph(over, name)
+        if facts.ns is not None and over is not None and self._same_work(facts, over, step):
             run = self.runs.skip(run_id, parent_run_id, facts)
             facts.joined = True
             if facts.agent is not None:
@@ -74,14 +76,15 @@ class ChainEvents(Recording):
             if root.facts.resumes and (link := root.facts.resumes.get(facts.ns)) is not None:
                 active.add_link(link.trace_id, link.span_id, link.reason)
         if over is not None:
-            self._tried_again(over, tags)
+            if attempt:
+                self._tried_again(over, attempt)
             if facts.is_node:  # by a retry policy
                 self._again(over, facts.ns)
 
     def _same_work(self, facts: Facts, over: Run, step: int) -> bool:
         """A graph or agent that is all there is to a node: the node's span is its span."""
         above: Facts = over.facts
-        if facts.is_node or facts.ns is None or facts.ns != above.ns:
+        if facts.is_node or facts.ns != above.ns:
             return False
         if above.is_node and step == 1 and facts.name == "call_agent":
             return True  # langgraph-supervisor's own wrapper around a worker
@@ -150,26 +153,15 @@ class ChainEvents(Recording):
                 facts.was_agent = was
         self._fail(run, error)
 
-    def on_interrupt(self, event: Any) -> None:
-        run = self.runs.find(event.run_id)
+    def on_interrupt(self, event: Any, *, run_id: Any) -> None:
+        run = self.runs.find(run_id)
         if run is not None:
             run.facts.paused = True
             if run.facts.thread is not None and (span := run.span) is not None:
                 pauses.remember(str(run.facts.thread), "", span)
 
-    def on_resume(self, event: Any) -> None:
-        run = self.runs.find(event.run_id)
+    def on_resume(self, event: Any, *, run_id: Any) -> None:
+        run = self.runs.find(run_id)
         if run is not None and run.facts.resumes is None and run.over is None:
             if run.facts.thread is not None and run.active is not None:
                 self._resume(run.active, run.facts)
-
-
-def _step(tags: list[str] | None) -> tuple[int, bool]:
-    """The number of a ``seq:step:N`` tag, or 0; and whether the run is a step of a graph."""
-    number, graph = 0, False
-    for tag in tags or ():
-        if tag.startswith("seq:step:"):
-            number = int(tag[9:])
-        elif tag.startswith("graph:step:"):
-            graph = True
-    return number, graph

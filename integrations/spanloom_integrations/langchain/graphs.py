@@ -12,13 +12,21 @@ class Facts:
 
     def __init__(self, name: str, metadata: Mapping[str, Any], over: "Facts | None") -> None:
         self.name = name
-        self.node: str | None = metadata.get("langgraph_node")
-        self.ns: str | None = metadata.get("langgraph_checkpoint_ns")
-        self.agent_said: str | None = metadata.get("lc_agent_name")
-        self.created = metadata.get("ls_integration") == "langchain_create_agent"
-        self.thread: str | None = metadata.get("thread_id")
-        self.over_ns = over.ns if over is not None else None
+        if metadata:
+            self.node = metadata.get("langgraph_node")
+            self.ns = metadata.get("langgraph_checkpoint_ns")
+            self.agent_said = metadata.get("lc_agent_name")
+            self.created = metadata.get("ls_integration") == "langchain_create_agent"
+            self.thread = metadata.get("thread_id")
+        if over is not None:
+            self.over_ns = over.ns
 
+    node: str | None = None
+    ns: str | None = None
+    agent_said: str | None = None
+    created: bool = False
+    thread: str | None = None
+    over_ns: str | None = None
     is_node = False
     is_graph = False
     stepped = False

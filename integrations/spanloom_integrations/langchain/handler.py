@@ -14,7 +14,7 @@ from .chain_events import ChainEvents
 from .errors import classify, is_a
 from .graphs import Facts
 from .model_events import ModelEvents
-from .recording import NOTHING, Metadata, name_of
+from .recording import NOTHING, Metadata, name_of, told_by
 
 if TYPE_CHECKING:  # the user imports the framework; we never do
     from langchain_core.callbacks import BaseCallbackHandler
@@ -34,14 +34,25 @@ def make_handler() -> "BaseCallbackHandler":
         raise_error = True  # only under SPANLOOM_STRICT does anything come out
 
     def forward(name: str, method: Callable[..., None]) -> Any:
-        def hear(self: Any, *args: Any, **kwargs: Any) -> None:
+        def hear(
+            self: Any, *args: Any, run_id: Any, parent_run_id: Any = None, **kwargs: Any
+        ) -> None:
             try:
-                method(*args, **kwargs)
+                # runs go by their UUID's number, which unlike it is hashed without Python code
+                id, over = getattr(run_id, "int", run_id), getattr(parent_run_id, "int", None)
+                method(*args, run_id=id, parent_run_id=over or parent_run_id, **kwargs)
             except Exception as exc:
                 guard.fault(exc)
 
-        hear.__name__ = name
-        return hear
+        def hear_of_graph(self: Any, event: Any) -> None:
+            try:
+                method(event, run_id=getattr(event.run_id, "int", event.run_id))
+            except Exception as exc:
+                guard.fault(exc)
+
+        heard = hear_of_graph if name in OF_GRAPHS else hear
+        heard.__name__ = name
+        return heard
 
     for name in EVENTS:
         setattr(SpanloomHandler, name, forward(name, getattr(recorder, name)))
@@ -55,6 +66,10 @@ EVENTS = (
     "on_retriever_error", "on_custom_event", "on_agent_action", "on_agent_finish", "on_retry",
     "on_interrupt", "on_resume",
 )  # fmt: skip
+
+
+OF_GRAPHS = ("on_interrupt", "on_resume")
+"""Events of a shape of their own."""
 
 
 class Recorder(ChainEvents, ModelEvents):
@@ -89,7 +104,8 @@ class Recorder(ChainEvents, ModelEvents):
         active.weight += len(input_str)
         facts.again_as = tool_call_id
         if over is not None:
-            self._tried_again(over, tags)
+            if attempt := told_by(tags)[2]:
+                self._tried_again(over, attempt)
             self._again(over, tool_call_id)
         self._start(run_id, parent_run_id, active, facts, None)
 

@@ -7,7 +7,7 @@ from spanloom.sdk import Active, Run, current
 from . import messages, models
 from .errors import classify
 from .graphs import Facts
-from .recording import NOTHING, Metadata, Recording, name_of
+from .recording import NOTHING, Metadata, Recording, name_of, told_by
 
 
 class ModelEvents(Recording):
@@ -52,7 +52,8 @@ class ModelEvents(Recording):
         active.ends_with_inner = True
         if over is not None:
             asked.fallback_from = self._fell_back(over)
-            self._tried_again(over, about.get("tags"))
+            if attempt := told_by(about.get("tags"))[2]:
+                self._tried_again(over, attempt)
             if over.facts.is_node and over.facts.created:  # by the middleware of an agent
                 facts.again_as = model or name
                 self._again(over, facts.again_as)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any
+from uuid import UUID
 
 from msgspec import Struct, field
 
@@ -170,7 +171,7 @@ def _answer(known: dict[str, Any], answer: Any, asked: Asked, active: Active) ->
             output.append(messages.message(kept))
             # the same on each choice
             used = used or messages.usage(fields) or _provider_usage(about)
-            cached = cached or _from_cache(fields, str(asked.run_id))
+            cached = cached or _from_cache(fields, asked.run_id)
         reason = _first(info, "finish_reason", "stop_reason") or _first(
             about, "finish_reason", "stop_reason"
         )
@@ -205,13 +206,13 @@ def _id(fields: Mapping[str, Any], about: Mapping[str, Any], told: Mapping[str, 
 _OWN_ID = re.compile(r"^(?:lc_)?run-+([0-9a-f-]{36})")
 
 
-def _from_cache(fields: Mapping[str, Any], run_id: str) -> bool:
+def _from_cache(fields: Mapping[str, Any], run_id: object) -> bool:
     """Whether LangChain's cache answered: since 0.3.6x it says so, and before it kept the old run's id."""
     said = fields.get("usage_metadata")
     if isinstance(said, Mapping) and said.get("total_cost") == 0:
         return True
     found = _OWN_ID.match(fields.get("id") or "")
-    return found is not None and found.group(1) != run_id
+    return found is not None and UUID(found.group(1)).int != run_id
 
 
 def _provider_usage(told: Mapping[str, Any]) -> Usage | None:

@@ -87,17 +87,11 @@ class Recording:
         if facts.thread is not None and facts.ns is not None and run.active is not None:
             pauses.remember(str(facts.thread), facts.ns, run.active)
 
-    def _tried_again(self, over: Run, tags: list[str] | None) -> None:
+    def _tried_again(self, over: Run, attempt: int) -> None:
         """``with_retry`` starts the same run again, with the number of the attempt as a tag."""
-        for tag in tags or ():
-            if tag.startswith("retry:attempt:") and (span := over.span) is not None:
-                span.add_event(
-                    RetryEvent(
-                        time_ns=span.now_ns(),
-                        attempt=int(tag.rpartition(":")[2]),
-                        reason=over.facts.last_error or "unknown",
-                    )
-                )
+        if (span := over.span) is not None:
+            reason = over.facts.last_error or "unknown"
+            span.add_event(RetryEvent(time_ns=span.now_ns(), attempt=attempt, reason=reason))
 
     def _again(self, over: Run, what: str | None) -> None:
         """What failed in the run ``over`` is started there again."""
@@ -146,3 +140,16 @@ def held(value: Any) -> Any:
     if type(value) is list:
         return list(value)
     return value
+
+
+def told_by(tags: list[str] | None) -> tuple[int, bool, int]:
+    """The number of a sequence's step, or 0; whether it is a graph's; the number of the attempt, or 0."""
+    step, graph, attempt = 0, False, 0
+    for tag in tags or ():
+        if tag.startswith("seq:step:"):
+            step = int(tag[9:])
+        elif tag.startswith("graph:step:"):
+            graph = True
+        elif tag.startswith("retry:attempt:"):
+            attempt = int(tag[14:])
+    return step, graph, attempt
