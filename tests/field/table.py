@@ -31,10 +31,6 @@ NOT_APPLICABLE: Mapping[tuple[str, str], str] = {
     ("D3", "manual"): "raw responses are the SDK's",
     ("E1", "manual"): "no framework is involved",
     ("I2", "manual"): "nothing goes over the wire",
-    (
-        "C6",
-        "langchain",
-    ): "LangChain hands out nothing before a run has ended but streams, which C1 is about",
 }
 
 HEAD = """\
@@ -89,10 +85,6 @@ def rows(results: Mapping[str, str]) -> list[str]:
     for case in known:
         said = [_cell(case, side, results, covered) for side in SIDES]
         lines.append(f"| {case.id} | {case.text} | `{case.test}` | {' | '.join(said)} |")
-    for (id, side), reason in NOT_APPLICABLE.items():
-        if not any(case.id == id for case in known):
-            said = [f"not applicable: {reason}" if one == side else "" for one in SIDES]
-            lines.append(f"| {id} | | | {' | '.join(said)} |")
     return lines
 
 
