@@ -574,14 +574,17 @@ def _unchecked(span: Span) -> Span:
     raise RuntimeError("processors cannot be set up")
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 def _size(active: Active, span: Span) -> int:
     """Bytes that the span holds on its way, roughly: it bounds what a slow backend may pile up."""
-    texts = _length(span.detail, 6) + _length(span.events, 4)
-    if span.attributes or span.metadata:
-        texts += _length(span.attributes, 4) + _length(span.metadata, 4)
-    if span.error is not None:
-        texts += _length(span.error, 3)
-    return 512 + max(active.weight, texts) + sum(len(blob.data) for blob in span.blobs)
+    held = (span.detail, span.events, span.attributes, span.metadata, span.error)
+    try:
+        texts = len(_encode(held))  # done in C, a quarter of what it takes to walk through it
+    except Exception:  # a processor of the program's own put in what is not JSON
+        texts = _length(held, 6)
+    return 512 + max(active.weight, texts) + sum([len(blob.data) for blob in span.blobs])
 
 
 def _length(value: Any, levels: int) -> int:

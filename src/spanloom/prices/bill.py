@@ -49,7 +49,8 @@ def price(call: ModelCall, start_ns: int, prices: Prices) -> Cost:
             return Cost(reason=f"{model.id} has no price for {unit}", prices_date=table.date)
         usd = rate.at((usage and usage.input) or 0) if isinstance(rate, Stepped) else rate
         name = _COMPONENT.get(unit, unit)
-        amount = usd * Decimal(str(count)) / PER.get(unit, PER_TOKENS)
+        amount = usd * (count if type(count) is int else Decimal(str(count)))
+        amount /= PER.get(unit, PER_TOKENS)
         components[name] = components.get(name, ZERO) + amount
     if not components and (usage is None or (usage.input is None and usage.output is None)):
         return Cost(reason="the usage tells of no tokens", prices_date=table.date)

@@ -60,7 +60,7 @@ class Period(Struct, frozen=True, omit_defaults=True):
     """``HH:MM``, the second not included; it may be the earlier one, over midnight."""
 
     def holds(self, when: datetime) -> bool:
-        if self.since is not None and when.strftime("%Y-%m-%d") < self.since:
+        if self.since is not None and when.date().isoformat() < self.since:
             return False
         if self.between is None:
             return True
@@ -76,7 +76,7 @@ class Variant(Struct, frozen=True, omit_defaults=True):
     period: Period
 
     def holds(self, when: datetime, asked: Mapping[str, str]) -> bool:
-        return all(asked.get(k) == v for k, v in self.when.items()) and self.period.holds(when)
+        return self.when.items() <= asked.items() and self.period.holds(when)
 
 
 class Model(Struct, frozen=True, omit_defaults=True):

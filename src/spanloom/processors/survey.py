@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.json import Encoder
 
 from spanloom.processors.fields import PLAIN, PLANS, Field, Shape
-from spanloom.types import Span
+from spanloom.types import Span, Text
 
 MAX_NODES: Final = 50_000
 """Values in the data of one span. Shared references make a small object endlessly wide."""
@@ -31,24 +31,28 @@ SPAN_VALUES: Final = 8
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{128}")
 _encode: Final = Encoder().encode
 
-Look = tuple[tuple[tuple[Shape, Callable[[Any], Any]], ...], Callable[[Any], Any]]
+_EMPTY: Final = ()
+"""There is one empty tuple, and most fields of a span are it or absent."""
+
+Getter = Callable[[Any], tuple[Any, ...]]
+Look = tuple[tuple[Shape, ...], Getter, Getter]
 
 
 def _look(kind: type[Struct], plan: tuple[Field, ...]) -> Look:
-    """How to get at the fields with words, one by one, and at all structure at once."""
-    words = tuple(
-        (field.shape, attrgetter(field.name))
-        for field in plan
-        if field.shape not in ("structure", "own")
-    )
+    """The shapes of the fields with words, how to get at all of those, and at all structure."""
+    words = [field for field in plan if field.shape not in ("structure", "own")]
     rest = [field.name for field in plan if field.shape == "structure"]
     if kind is Span:  # its ids are wider than any encoder's integers
         rest = ["integration", "status"]
-    return words, attrgetter(*rest) if rest else _nothing
+    shapes = tuple(field.shape for field in words)
+    return shapes, _getter([field.name for field in words]), _getter(rest)
 
 
-def _nothing(_: Any) -> None:
-    return None
+def _getter(names: list[str]) -> Getter:
+    if not names:
+        return lambda _: ()
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda struct: (get(struct),)
 
 
 _LOOKS: Final[Mapping[type[Struct], Look]] = {
@@ -77,7 +81,7 @@ class Survey:
         Odd: the span has to be normalised first. (Or anything else that a broken object raises.)
     """
 
-    __slots__ = ("_depth", "_media", "_nodes", "longest", "texts")
+    __slots__ = ("_depth", "_media", "_nodes", "_structure", "longest", "texts")
 
     def __init__(self, span: Span, *, max_depth: int, max_bytes: int, media: bool = True) -> None:
         self.texts: list[str] = []
@@ -85,7 +89,9 @@ class Survey:
         # what was normalised is within its bounds, and its notes of that are a few more values
         self._nodes = MAX_NODES if media else 2 * MAX_NODES
         self._media = media
+        self._structure: list[Any] = []
         self._struct(span)
+        _encode(self._structure)  # raises on whatever has no JSON
         lengths = [*map(len, self.texts)]
         self.longest: int = max(lengths)
         if media and (sum(lengths) > SPAN_VALUES * max_bytes or self._over(max_bytes)):
@@ -98,20 +104,14 @@ class Survey:
 
     def _struct(self, struct: Struct) -> None:
         texts = self.texts
-        words, structure = _LOOKS[type(struct)]
-        _encode(structure(struct))  # raises on whatever has no JSON
-        for shape, get in words:
-            value = get(struct)
-            if value is None:
+        shapes, words, structure = _LOOKS[type(struct)]
+        self._structure += structure(struct)
+        for shape, value in zip(shapes, words(struct), strict=True):
+            if value is None or value is _EMPTY:
                 continue
             kind = type(value)
             if shape == "text":
-                if kind is str:
-                    if self._media and value[:5] == "data:":
-                        raise Odd
-                    texts.append(value)
-                elif kind not in PLAIN:
-                    raise Odd
+                self._text(value)
             elif shape == "values":
                 if kind is not dict:
                     raise Odd
@@ -125,12 +125,23 @@ class Survey:
                 raise Odd
             elif shape == "structs":
                 for item in value:
-                    self._struct(item)
+                    if type(item) is Text:  # most of what messages consist of
+                        self._text(item.text)
+                    else:
+                        self._struct(item)
             else:
                 for item in value:
                     if type(item) is not str:
                         raise Odd
                     texts.append(item)
+
+    def _text(self, text: Any) -> None:
+        if type(text) is str:
+            if self._media and text[:5] == "data:":
+                raise Odd
+            self.texts.append(text)
+        elif type(text) not in PLAIN:
+            raise Odd
 
     def _value(self, value: Any, depth: int) -> None:
         kind = type(value)

@@ -85,6 +85,7 @@ IPV4: Final = Rule(
     name="ipv4",
     kind="ip",
     view="text",
+    hints=(".",),
     probes=(re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"),),
     # from its first dot: dots are rarer than digits, and found faster
     pattern=re.compile(r"\.(?<=[0-9]\.)[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"),
@@ -135,6 +136,7 @@ IPV6: Final = Rule(
     name="ipv6",
     kind="ip",
     view="text",
+    hints=(":",),
     probes=(re.compile(r":(?::|(?:[0-9A-Fa-f]{1,4}:){6})"),),
     pattern=re.compile(r":(?::|(?<=[0-9A-Fa-f]:)(?:[0-9A-Fa-f]{1,4}:){6})"),
     spot=_ipv6,

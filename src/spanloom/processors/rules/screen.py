@@ -33,7 +33,8 @@ def whole(match: re.Match[str]) -> tuple[int, int] | None:
 class Rule(Struct, frozen=True, kw_only=True, eq=False):
     """One detector.
 
-    ``hints``: one of them must be in the ``view``, or one of ``probes`` must be found there. ``pattern``:
+    ``hints``: one of them must be in the ``view``, and of ``probes``, where there are any, one must be
+    found there (hints are optional then, and faster). ``pattern``:
     bounded by ``OVERLAP`` (``spot`` may look further). ``spot``: what of a match is to go, or ``None``
     if it is none after all. ``digits``: where not 0, the rule looks for numbers, and its pattern runs
     only where a text has so many digits next to each other. ``reach``: where not 0, the pattern is not ours
@@ -79,6 +80,8 @@ _COLUMN: Final = b" " * 4
 _PIECE = re.compile(rb"0+(?: {1,3}0+)*")
 _ISO_DATE = re.compile(rb"....-..-..")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+FEWEST: Final = 4
+"""So many digits anywhere is the least that a number of ours has, among its letters."""
 LEAST: Final = 7
 SELF_EVIDENT: Final = 13
 """From so many digits on a number can be told by itself; a shorter one needs a word that says what it is."""
@@ -151,15 +154,10 @@ _LONG_WORDS: Final = bytes(
 _LONG: Final = b"x" * 16
 _BEFORE: Final = 12
 
-_FLAT: Final = bytes(
-    ord("0")
-    if chr(c).isdigit() and c < 128
-    else ord("=")
-    if c in b":="
-    else ord(chr(c).lower()) & 255
-    for c in range(256)
-)
-_DROPPED: Final = b" \t\r\n\"'`\\-_.*" + bytes(range(128, 256))
+_NAME: Final = 64
+"""How many characters before a ``:`` or ``=`` a name and what may stand behind it take."""
+_FLAT: Final = bytes(ord("=") if c in b":=" else ord(chr(c).lower()) & 255 for c in range(256))
+_DROPPED: Final = b" \t\r\n\"'`\\-_.*" + _DIGITS + bytes(range(128, 256))
 _PIECES: Final = bytes(c if chr(c).isalnum() and c < 128 else 32 for c in range(256))
 
 
@@ -169,16 +167,24 @@ class RuleSet:
     def __init__(self, rules: Iterable["Rule"]) -> None:
         self.rules: tuple[Rule, ...] = tuple(rules)
         self._hints: dict[View, list[tuple[str, Rule]]] = {
-            view: [(hint, rule) for rule in self.rules if rule.view == view for hint in rule.hints]
+            view: [
+                (hint, rule)
+                for rule in self.rules
+                if rule.view == view and not rule.probes
+                for hint in rule.hints
+            ]
             for view in get_args(View)
         }
         # a single character is found much faster than a word
         self._texts = [
-            (next((mark for mark in "@%/" if mark in hint), ""), hint, rule)
+            (next((mark for mark in "@%/-" if mark in hint), ""), hint, rule)
             for hint, rule in self._hints["text"]
         ]
         self._probes = [
-            (rule.view, probe.search, rule) for rule in self.rules for probe in rule.probes
+            (rule.view, hint, probe.search, rule)
+            for rule in self.rules
+            for probe in rule.probes
+            for hint in rule.hints or ("",)
         ]
         self._numbers = [rule for rule in self.rules if rule.digits]
         self._names = tuple(hint.encode() for hint, _ in self._hints["names"])
@@ -199,9 +205,12 @@ class RuleSet:
     def suspects(self, text: str) -> tuple["Rule", ...]:
         """The rules that may match in ``text``, which may be many texts joined by ``=``."""
         raw = latin(text)
-        flat = raw.translate(_FLAT, _DROPPED)
-        mask = raw.translate(_NUMERIC)
-        views: dict[View, str] = {"text": text, "mask": f"\n{mask.decode('latin-1')}"}
+        views: dict[View, str] = {"text": text}
+        mask = b""
+        digits = [digit for digit in _DIGITS if digit in raw]  # to count is slow, to find is fast
+        if len(digits) >= FEWEST or sum(map(raw.count, digits)) >= FEWEST:
+            mask = raw.translate(_NUMERIC)
+            views["mask"] = f"\n{mask.decode('latin-1')}"
         found: dict[Rule, None] = {}
         for mark, hint, rule in self._texts:
             if mark in text and hint in text:
@@ -210,14 +219,14 @@ class RuleSet:
         if words:
             self._in_words(words, found)
             views["long"] = words.decode("latin-1")
-        if self._names and (names := self._names_in(flat)):
+        if self._names and (names := self._names_in(raw)):
             for hint, rule in self._hints["names"]:
                 if hint in names:
                     found[rule] = None
-        for view, search, rule in self._probes:
-            if view in views and search(views[view]):
+        for view, hint, search, rule in self._probes:
+            if view in views and hint in views[view] and search(views[view]):
                 found[rule] = None
-        if self._numbers:
+        if self._numbers and mask:
             most = max((stretch.digits for stretch in stretches(text, raw, mask)), default=0)
             for rule in self._numbers:
                 if most >= rule.digits:
@@ -238,10 +247,21 @@ class RuleSet:
             if hint in text:
                 found[rule] = None
 
-    def _names_in(self, flat: bytes) -> str:
-        tails, names = self._tails, flat.translate(None, b"0").split(b"=")
+    def _names_in(self, raw: bytes) -> str:
+        ends = b"=".join(_before_signs(raw.replace(b":", b"=")))
+        tails, names = self._tails, ends.translate(_FLAT, _DROPPED).split(b"=")
         near = [name[-32:] for name in names if name[-3:] in tails and name.endswith(self._names)]
         return b"\n".join(near).decode("latin-1")
+
+
+def _before_signs(raw: bytes) -> Iterator[bytes]:
+    """The end too: a name may stand there whose value is no text."""
+    begin, at = 0, raw.find(b"=")
+    while at >= 0:
+        yield raw[max(begin, at - _NAME) : at]
+        begin = at + 1
+        at = raw.find(b"=", begin)
+    yield raw[max(begin, len(raw) - _NAME) :]
 
 
 def _long_words(raw: bytes) -> bytes:

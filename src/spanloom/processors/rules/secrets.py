@@ -186,7 +186,7 @@ SHAPES: Final = (
          pattern=re.compile(
              r"\"(?:d|p|q|dp|dq|qi|k)\\{0,8}\"\s{0,4}:\s{0,4}\\{0,8}\"([A-Za-z0-9_-]{16,2048})")),
     Rule(name="webhook", kind="secret", view="text",
-         hints=("hook",),
+         hints=("hooks.slack.com/", "/webhook"),
          pattern=re.compile(
              r"(?<=hooks\.slack\.com/)(?:services|workflows|triggers)/[A-Za-z0-9/_-]{20,200}"
              r"|(?<=/api/webhooks/)[0-9]{15,20}/[A-Za-z0-9_-]{40,120}"
