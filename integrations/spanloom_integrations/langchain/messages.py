@@ -176,9 +176,12 @@ def usage(fields: Mapping[str, Any]) -> Usage | None:
     )
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def plain(value: Any, depth: int = 0) -> Any:
     """State, inputs and outputs with messages in them; the rest is left to the normaliser."""
-    if depth > 8:
+    if type(value) in _SCALARS or depth > 8:
         return value
     if is_message(value):
         made = message(keep(value))
@@ -188,6 +191,9 @@ def plain(value: Any, depth: int = 0) -> Any:
         return {key: plain(held, depth + 1) for key, held in value.items()}
     if type(value) is list or type(value) is tuple:
         return [plain(held, depth + 1) for held in value]
+    if hasattr(value, "to_messages"):  # what a prompt gives: a text, or messages
+        said = getattr(value, "text", None) or getattr(value, "messages", None)
+        return plain(said, depth + 1) if isinstance(said, str | list) else value
     return value
 
 

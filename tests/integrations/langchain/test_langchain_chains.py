@@ -50,6 +50,9 @@ def test_a_chain_is_a_tree(rec: Recorded, provider: FakeProvider, chat: Any) -> 
     root = rec.one(name="RunnableSequence").detail
     assert isinstance(root, Task)
     assert (root.input, root.output) == ({"it": "hello"}, "Hello.")
+    prompt = rec.one(name="ChatPromptTemplate").detail
+    assert isinstance(prompt, Task)
+    assert prompt.output == [{"role": "user", "content": "Say hello."}]
     rec.nothing_open()
 
 
