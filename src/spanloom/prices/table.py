@@ -5,7 +5,7 @@ with spanloom, from a newer price library where one is installed, and from the u
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -117,7 +117,7 @@ class Offer:
     """One provider of a table, ready to be asked for models."""
 
     def __init__(self, provider: Provider) -> None:
-        self.borrows = provider.borrows
+        self.borrows: tuple[str, ...] = provider.borrows
         self._models = provider.models
         self._by_name: dict[str, Model] | None = None
 
@@ -148,7 +148,7 @@ class Prices:
             (table, {provider.id: Offer(provider) for provider in table.providers})
             for table in tables
         )
-        self.find = lru_cache(maxsize=4096)(self._find)
+        self.find: Callable[[str | None, str], Found | None] = lru_cache(maxsize=4096)(self._find)
 
     @property
     def dates(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ _DIHEDRAL: Final = tuple(
     for a in range(10)
 )
 _SHUFFLES: Final = [tuple(range(10))]
-for _ in range(7):
+while len(_SHUFFLES) < 8:
     _SHUFFLES.append(tuple((1, 5, 7, 6, 2, 8, 3, 0, 9, 4)[d] for d in _SHUFFLES[-1]))
 
 

@@ -1,10 +1,11 @@
 """The words before a number that say what it is, or that it is something harmless."""
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
+
+from .later import later
 
 Topic = Literal["phone", "card", "id", "ssn", "ip", "version", "order", "filler"]
 
@@ -48,8 +49,8 @@ for _topic, _list in _WORDS.items():
     for _word in _list.split():
         _TOPICS.setdefault(_word, set()).add(_topic)
 
-_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
-_PRODUCTS = re.compile("iPhone|Mobile/")
+_PARTS = later(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
+_PRODUCTS = later("iPhone|Mobile/")
 _TELLING: Final[frozenset[Topic]] = frozenset({"phone", "card", "id", "ssn", "ip"})
 # written without spaces, so not to be found word by word
 _CJK: Final[Mapping[str, Topic]] = {

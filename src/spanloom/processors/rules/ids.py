@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from spanloom.processors.rules import checks
 from spanloom.processors.rules.cues import named, told
+from spanloom.processors.rules.later import later
 from spanloom.processors.rules.screen import Rule
 
 DASH: Final = "[-\u2010-\u2015]"
@@ -22,7 +23,7 @@ NOT_BEFORE: Final = (
 """Not in the middle of a word or of a longer number; but after ``\\n`` of JSON or ``%3D`` of a URL."""
 NOT_AFTER: Final = r"(?![0-9A-Za-z_]|[-./][0-9]|-[A-Za-z])"
 
-_SEPARATORS = re.compile(r"[^0-9A-Za-z]+")
+_SEPARATORS = later(r"[^0-9A-Za-z]+")
 
 
 class Id(Struct, frozen=True):
@@ -111,7 +112,7 @@ NATIONAL_ID: Final = Rule(
     name="national_id",
     kind="national_id",
     digits=8,
-    pattern=re.compile(
+    pattern=later(
         NOT_BEFORE
         + "(?="
         + "|".join(f"(?P<n{i}>{_pattern(layout)}){NOT_AFTER}" for i, layout in enumerate(_LAYOUTS))
@@ -157,7 +158,7 @@ def _either_case(pattern: str) -> str:
 
 
 _LETTERS: Final = {
-    name: re.compile(
+    name: later(
         r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
         rf"{_either_case(letters)}{_SEP}\Z"
     )
@@ -199,14 +200,14 @@ LETTERED_ID: Final = Rule(
     view="mask",
     # each begins with a literal of two characters, which is searched for very fast
     probes=(
-        re.compile(
+        later(
             f"0a(?:(?![a0])(?:{_preceded('')})|aaaaa[a0]0(?<=aaaa000000aaaaaa.0)"
             "|000000(?<=[\n ]000000a000000)| 000 000(?<=[\n ]0 00 00 0a 000 000))"
         ),
-        re.compile(f"0 a(?![a0])(?:{_preceded(' ')})"),
+        later(f"0 a(?![a0])(?:{_preceded(' ')})"),
     ),
     # from its first digit: digits are rarer than letters, and found faster
-    pattern=re.compile(
+    pattern=later(
         "[0-9](?<![0-9][0-9])(?:"
         + "|".join(
             f"(?P<{name}>{_either_case(rest)})(?![0-9A-Za-z_])"
@@ -234,7 +235,7 @@ SSN: Final = Rule(
     name="ssn",
     kind="ssn",
     digits=9,
-    pattern=re.compile(
+    pattern=later(
         rf"{NOT_BEFORE}(?=([0-9]{{3}}(?:({DASH}|{GAP}|[./])[0-9]{{2}}\2[0-9]{{4}}|[0-9]{{6}})){NOT_AFTER})"
     ),
     spot=_ssn,

@@ -5,9 +5,10 @@ from typing import Final
 
 from spanloom.processors.rules.checks import IBAN_LENGTHS, iban, luhn
 from spanloom.processors.rules.cues import named, told
+from spanloom.processors.rules.later import later
 from spanloom.processors.rules.screen import Rule
 
-_CARD_START = re.compile(
+_CARD_START = later(
     r"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|6(?:011|4[4-9]|5)|30[0-5]|3[689]"
     r"|35(?:2[89]|[3-8])|62|50|5[6-9]|6[0-9]|1800|2131"
 )
@@ -36,7 +37,7 @@ CARD: Final = Rule(
     name="card",
     kind="card",
     digits=12,
-    pattern=re.compile(
+    pattern=later(
         r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))(?<![0-9][-.])"
         rf"(?:[0-9]{{12,19}}|[0-9]{{4}}(?:{_GAP}[0-9]{{4}}){{3}}(?:{_GAP}[0-9]{{3}})?"
         rf"|3[0-9]{{3}}{_GAP}[0-9]{{6}}{_GAP}[0-9]{{4,5}})"
@@ -49,7 +50,7 @@ CARD: Final = Rule(
 # --- IBAN
 
 _BEFORE: Final = 16
-_START = re.compile(r"(?<![0-9A-Za-z])([A-Za-z]{2})[0-9]{2}(?=[0-9A-Za-z \u00a0-]*\Z)")
+_START = later(r"(?<![0-9A-Za-z])([A-Za-z]{2})[0-9]{2}(?=[0-9A-Za-z \u00a0-]*\Z)")
 
 
 def _iban(match: re.Match[str]) -> tuple[int, int] | None:
@@ -80,6 +81,6 @@ IBAN: Final = Rule(
     name="iban",
     kind="iban",
     digits=8,
-    pattern=re.compile(r"[0-9](?:(?<=[A-Za-z][0-9])|(?<=[A-Za-z][ \u00a0-][0-9]))"),
+    pattern=later(r"[0-9](?:(?<=[A-Za-z][0-9])|(?<=[A-Za-z][ \u00a0-][0-9]))"),
     spot=_iban,
 )

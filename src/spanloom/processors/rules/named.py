@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from spanloom.processors.rules.later import later
 from spanloom.processors.rules.screen import Rule
 
 _COUNTS: Final = frozenset(
@@ -33,7 +34,7 @@ _PASSWORDS: Final = frozenset(
         "senha",
     }
 )
-_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+_PARTS = later(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 
 
 @lru_cache(maxsize=4096)
@@ -65,14 +66,14 @@ _NOT_VALUES: Final = frozenset(
 _BARE: Final = frozenset(
     {"token", "auth", "cookie", "cookies", "credential", "credentials", "secrets"}
 )
-_SCHEME = re.compile(r"(?:(?i:bearer|basic|token|digest|negotiate|apikey)\s{1,4})?")
-_UNQUOTED = re.compile(rf"[^\s,;&\"'<>\\)}}\]|`]{{1,{_VALUE_CHARS}}}")
-_OPEN = re.compile(r"\\{0,8}[\"'`]")
-_REFERENCE = re.compile(
+_SCHEME = later(r"(?:(?i:bearer|basic|token|digest|negotiate|apikey)\s{1,4})?")
+_UNQUOTED = later(rf"[^\s,;&\"'<>\\)}}\]|`]{{1,{_VALUE_CHARS}}}")
+_OPEN = later(r"\\{0,8}[\"'`]")
+_REFERENCE = later(
     r"[\[({<$%*]|(?:os|self|settings|config|env|environ|process|getenv|args|request|secrets)[.\[(]"
 )
-_LETTERS_AND_DIGIT = re.compile(r"(?=\D{0,64}\d)\S{8}")
-_NAME_CHARS = re.compile(r"[\w.-]{0,64}\Z")
+_LETTERS_AND_DIGIT = later(r"(?=\D{0,64}\d)\S{8}")
+_NAME_CHARS = later(r"[\w.-]{0,64}\Z")
 
 
 def _assigned(match: re.Match[str]) -> tuple[int, int] | None:
@@ -114,7 +115,7 @@ def _closing(text: str, opening: re.Match[str]) -> int:
             return slashes
         at = end + 1
     # never closed, as in a cut text: up to the end of the line
-    line = re.compile(r"[^\r\n]*").match(text, begin, limit)
+    line = later(r"[^\r\n]*").match(text, begin, limit)
     return line.end() if line else begin
 
 
@@ -135,7 +136,7 @@ ASSIGNED: Final = Rule(
         "accountkey", "masterkey", "authkey", "sharedkey", "connectionstring", "passwort", "kennwort",
         "senha", "parola",
     ),
-    pattern=re.compile(
+    pattern=later(
         rf"((?i:{_NAME})\d{{0,4}})[\"'\\\]`*]{{0,8}}\s{{0,4}}(?:=>|:=|={{1,2}}|:)[*\s]{{0,4}}"
     ),
     spot=_assigned,
@@ -146,7 +147,7 @@ OPTION: Final = Rule(
     kind="secret",
     view="text",
     hints=(" --", " -u "),
-    pattern=re.compile(
+    pattern=later(
         r"--(?:[a-z]{1,20}-){0,3}(?:password|passwd|pwd|token|secret|api-?key|access-key|secret-key)"
         r"(?:[ =]|[\"'],\s?[\"'])([^\s\"'\\-][^\s\"'\\]{0,1023})"
         r"|(?<= -u )[\"']?[^\s\"':]{1,64}:([^\s\"'\\]{1,256})"  # of curl
@@ -161,14 +162,14 @@ def _password_in_url(match: re.Match[str]) -> tuple[int, int]:
     return match.start(1), (more.end() if more else match.end()) - 1
 
 
-_UP_TO_HOST = re.compile(r"(?:[^\s/@\"'<>\\]{0,128}@){1,4}")
+_UP_TO_HOST = later(r"(?:[^\s/@\"'<>\\]{0,128}@){1,4}")
 
 URL: Final = Rule(
     name="url",
     kind="secret",
     view="text",
     hints=("@",),
-    pattern=re.compile(r"://[^\s/@:\"'<>\\]{0,128}:([^\s/@\"'<>\\]{1,512})@"),
+    pattern=later(r"://[^\s/@:\"'<>\\]{0,128}:([^\s/@\"'<>\\]{1,512})@"),
     spot=_password_in_url,
 )
 
@@ -177,14 +178,14 @@ URL_TOKEN: Final = Rule(  # https://TOKEN@host: nobody's name is so long, and ha
     kind="secret",
     view="text",
     hints=("@",),
-    pattern=re.compile(r"://(?=[^\s/@:]{0,64}[0-9])([A-Za-z0-9_-]{20,512})(?=:?@)"),
+    pattern=later(r"://(?=[^\s/@:]{0,64}[0-9])([A-Za-z0-9_-]{20,512})(?=:?@)"),
     spot=lambda match: match.span(1),
 )
 
 # --- secrets that a sentence tells
 
 _SYMBOLS: Final = frozenset("!@#$%^&*?+~")
-_TECHNICAL = re.compile(
+_TECHNICAL = later(
     r"(?:base|sha|md|utf|oauth|rs|hs|es|aes|jwt|x509|pkcs|argon|bcrypt|rot|ed|rsa|tls|ipv?|v)[-_]?[0-9]",
     re.IGNORECASE,
 )
@@ -214,6 +215,6 @@ TOLD: Final = Rule(
     kind="secret",
     view="text",
     hints=("word is", "key is"),
-    pattern=re.compile(r"((?i:password|key)) is:? ([\"'`\u201c]?)([^\s\"'`\u201c\u201d<>]{4,256})"),
+    pattern=later(r"((?i:password|key)) is:? ([\"'`\u201c]?)([^\s\"'`\u201c\u201d<>]{4,256})"),
     spot=_told,
 )

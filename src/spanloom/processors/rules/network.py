@@ -5,6 +5,7 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
 from spanloom.processors.rules.cues import named, told
+from spanloom.processors.rules.later import later
 from spanloom.processors.rules.screen import Rule
 
 _FILES: Final = frozenset(
@@ -29,7 +30,7 @@ def _email(match: re.Match[str]) -> tuple[int, int] | None:
     return start, match.end()
 
 
-_USER_OF_URL = re.compile(r"://([^\s/\"'<>\\]{0,256})\Z")
+_USER_OF_URL = later(r"://([^\s/\"'<>\\]{0,256})\Z")
 _DOMAIN: Final = r"(?:[^\W_][\w-]{0,62}\.){1,8}([^\W\d_]{2,24})(?![\w-])"
 
 EMAIL: Final = Rule(
@@ -37,7 +38,7 @@ EMAIL: Final = Rule(
     kind="email",
     view="text",
     hints=("@",),
-    pattern=re.compile("@" + _DOMAIN),
+    pattern=later("@" + _DOMAIN),
     spot=_email,
 )
 QUOTED_EMAIL: Final = Rule(  # in the query of a URL
@@ -45,16 +46,16 @@ QUOTED_EMAIL: Final = Rule(  # in the query of a URL
     kind="email",
     view="text",
     hints=("%40",),
-    pattern=re.compile("%40" + _DOMAIN),
+    pattern=later("%40" + _DOMAIN),
     spot=_email,
 )
 
 # --- IP
 
 _OCTETS: Final = frozenset(map(str, range(256)))
-_BEFORE_V4 = re.compile(r"(?:[0-9A-Za-z_.+~^]|[A-Za-z][-/]|[=<>~^]=[ ]?|[<>][ ]?)\Z")
-_AFTER_V4 = re.compile(r"[0-9A-Za-z_+]|\.[0-9]|-(?:[A-Za-z]|[0-9]{1,9}(?![0-9.]))")
-_NOBODY = re.compile(r"(?:127|0)\.|255\.255\.255\.|2(?:24|39|55)\.0\.0\.")
+_BEFORE_V4 = later(r"(?:[0-9A-Za-z_.+~^]|[A-Za-z][-/]|[=<>~^]=[ ]?|[<>][ ]?)\Z")
+_AFTER_V4 = later(r"[0-9A-Za-z_+]|\.[0-9]|-(?:[A-Za-z]|[0-9]{1,9}(?![0-9.]))")
+_NOBODY = later(r"(?:127|0)\.|255\.255\.255\.|2(?:24|39|55)\.0\.0\.")
 """Loopback, unspecified, netmasks, well-known multicast: they tell of nobody."""
 
 
@@ -86,14 +87,14 @@ IPV4: Final = Rule(
     kind="ip",
     view="text",
     hints=(".",),
-    probes=(re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"),),
+    probes=(later(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"),),
     # from its first dot: dots are rarer than digits, and found faster
-    pattern=re.compile(r"\.(?<=[0-9]\.)[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"),
+    pattern=later(r"\.(?<=[0-9]\.)[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"),
     spot=_ipv4,
 )
 
 _V6_CHARS: Final = frozenset("0123456789ABCDEFabcdef:")
-_V6_RIGHT = re.compile(r"[0-9A-Fa-f:]{0,40}(?:(?:\.[0-9]{1,3}){3})?")
+_V6_RIGHT = later(r"[0-9A-Fa-f:]{0,40}(?:(?:\.[0-9]{1,3}){3})?")
 
 
 def _ipv6(match: re.Match[str]) -> tuple[int, int] | None:
@@ -137,7 +138,7 @@ IPV6: Final = Rule(
     kind="ip",
     view="text",
     hints=(":",),
-    probes=(re.compile(r":(?::|(?:[0-9A-Fa-f]{1,4}:){6})"),),
-    pattern=re.compile(r":(?::|(?<=[0-9A-Fa-f]:)(?:[0-9A-Fa-f]{1,4}:){6})"),
+    probes=(later(r":(?::|(?:[0-9A-Fa-f]{1,4}:){6})"),),
+    pattern=later(r":(?::|(?<=[0-9A-Fa-f]:)(?:[0-9A-Fa-f]{1,4}:){6})"),
     spot=_ipv6,
 )

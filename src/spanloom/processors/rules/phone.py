@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from spanloom.processors.rules.cues import named, told
+from spanloom.processors.rules.later import later
 from spanloom.processors.rules.screen import Rule
 
 _SEP: Final = "[ .\u00a0\u2007\u2009\u202f\u2010-\u2015/-]"
@@ -34,18 +35,16 @@ _TWO_DIGITS: Final = frozenset(code for code in _LENGTHS if len(code) == 2) | {
     "94",
     "95",
 }
-_GROUPS = re.compile("[0-9]+")
-_EXTENSION = re.compile(
-    r",?[ ]?(?:ext(?:ension)?\.?|x|#)[ ]?[0-9]{1,6}(?![0-9A-Za-z_])", re.IGNORECASE
-)
-_ENDS = re.compile(r"(?![0-9A-Za-z_])|(?=x[0-9]{1,6}(?![0-9A-Za-z_]))")
-_DATE = re.compile(
+_GROUPS = later("[0-9]+")
+_EXTENSION = later(r",?[ ]?(?:ext(?:ension)?\.?|x|#)[ ]?[0-9]{1,6}(?![0-9A-Za-z_])", re.IGNORECASE)
+_ENDS = later(r"(?![0-9A-Za-z_])|(?=x[0-9]{1,6}(?![0-9A-Za-z_]))")
+_DATE = later(
     r"(?:19|20)[0-9]{2}[-./ ][01]?[0-9][-./ ][0-3]?[0-9](?![0-9])"
     r"|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}(?![0-9])"
     r"|(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])(?:[0-9]{4}|[0-9]{6})?(?![0-9])"
 )
 
-PHONE_PATTERN: Final = re.compile(
+PHONE_PATTERN: Final = later(
     r"(?:(?<![0-9A-Za-z_+(])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=[(])(?=[+]))(?<![0-9][-.:/])(?:"
     rf"(?P<intl>[+][ ]?[(]?[1-9](?:{_LOOSE}{{0,3}}[0-9]){{6,16}}|00[1-9](?:{_LOOSE}{{0,3}}[0-9]){{7,16}})"
     rf"|(?P<area>[(]0?[1-9][0-9]{{0,4}}[)]{_SEP}{{0,2}}[0-9]{{3,8}}(?:{_SEP}[0-9]{{2,4}}){{0,4}}){_AFTER}"

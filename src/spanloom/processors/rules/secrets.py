@@ -4,12 +4,13 @@ import re
 from base64 import b64decode
 from typing import Final
 
+from spanloom.processors.rules.later import later
 from spanloom.processors.rules.screen import Rule, Spot, whole
 
 _APART: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
 """Not in the middle of a word such as ``task-...``; but after ``\\n`` of JSON or ``%3D`` of a URL."""
 
-_JWT_REST = re.compile(r"(?:\.[A-Za-z0-9_-]{4,8192}+)(?:\.[A-Za-z0-9_-]{0,4096}+){0,3}")
+_JWT_REST = later(r"(?:\.[A-Za-z0-9_-]{4,8192}+)(?:\.[A-Za-z0-9_-]{0,4096}+){0,3}")
 
 
 def _with_digit(match: re.Match[str]) -> tuple[int, int] | None:
@@ -55,7 +56,7 @@ def _basic(match: re.Match[str]) -> tuple[int, int] | None:
 
 
 def _shape(name: str, hints: tuple[str, ...], pattern: str, spot: Spot = whole) -> Rule:
-    return Rule(name=name, kind="secret", hints=hints, pattern=re.compile(pattern), spot=spot)
+    return Rule(name=name, kind="secret", hints=hints, pattern=later(pattern), spot=spot)
 
 
 def _prefixed(name: str, prefixes: str, length: str, chars: str = "A-Za-z0-9") -> Rule:
@@ -161,8 +162,8 @@ SHAPES: Final = (
            r"(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}"),
     _shape("slack", ("xox",), r"xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,255}"),
     _shape("slack_app", ("xapp-",), r"xapp-\d-[A-Za-z0-9-]{10,255}"),
-    Rule(name="discord", kind="secret", view="long", probes=(re.compile(r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}"),),
-         pattern=re.compile(
+    Rule(name="discord", kind="secret", view="long", probes=(later(r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}"),),
+         pattern=later(
              _APART + r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,45}(?![A-Za-z0-9_-])")),
     _shape("telegram", (":AA",), r"(?<![0-9A-Za-z])[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"),
     _shape("sendgrid", ("SG.",), _APART + r"SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,128}"),
@@ -175,7 +176,7 @@ SHAPES: Final = (
     _shape("age", ("SECRET-KEY-1",), r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
     _shape("jwt", ("eyJ",), r"eyJ[A-Za-z0-9_-]{10,4096}+", _jwt),
     Rule(name="private_key", kind="secret", view="text", hints=("-----BEGIN",), spot=_pem,
-         pattern=re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}(?:PRIVATE|SECRET) KEY(?: BLOCK)?-----")),
+         pattern=later(r"-----BEGIN [A-Z0-9 ]{0,40}(?:PRIVATE|SECRET) KEY(?: BLOCK)?-----")),
     _shape("putty_key", ("PuTTY-User-Key",), r"PuTTY-User-Key-File-[0-9]: ", _putty),
     _shape("encoded_private_key", ("LS0tLS1CRUdJTi",), r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]{40,16000}",
            _encoded_pem),
@@ -183,11 +184,11 @@ SHAPES: Final = (
            lambda match: match.span(1)),
     _shape("basic", ("Basic ", "basic ", "BASIC "), r"(?i:basic)\s{1,4}([A-Za-z0-9+/]{8,1024}={0,2})", _basic),
     Rule(name="jwk", kind="secret", view="names", hints=("kty",), spot=lambda match: match.span(1),
-         pattern=re.compile(
+         pattern=later(
              r"\"(?:d|p|q|dp|dq|qi|k)\\{0,8}\"\s{0,4}:\s{0,4}\\{0,8}\"([A-Za-z0-9_-]{16,2048})")),
     Rule(name="webhook", kind="secret", view="text",
          hints=("hooks.slack.com/", "/webhook"),
-         pattern=re.compile(
+         pattern=later(
              r"(?<=hooks\.slack\.com/)(?:services|workflows|triggers)/[A-Za-z0-9/_-]{20,200}"
              r"|(?<=/api/webhooks/)[0-9]{15,20}/[A-Za-z0-9_-]{40,120}"
              r"|(?<=/webhookb2/)[A-Za-z0-9@/-]{60,300}")),
