@@ -40,6 +40,13 @@ def span(active: Active, resource: Resource, *, pending: bool = False) -> Span:
     if not pending and active.inner:
         layers += active.inner
         detail, error = _with_inner(active, detail, error, faults, attributes)
+    if (
+        pending
+        and isinstance(detail, LLMCall)
+        and (active.tap is not None or active.watch is not None)
+    ):
+        # half a secret is not known as one: what comes in pieces is told once it is whole
+        detail = msgspec.structs.replace(detail, output=())
     # copied at once, since the application may add one to a span that is pending
     events = [event for layer in layers for event in _events(layer, faults)]
     events.sort(key=lambda event: event.time_ns)
