@@ -83,6 +83,9 @@ def test_kill_at_any_moment(programs: Programs) -> None:
                     pass
         """)
         assert line(process) == "on"
+        until = time.monotonic() + 30  # a loaded machine may take long to its first write
+        while not list(programs.record.glob("traces/*/*.jsonl")) and time.monotonic() < until:
+            time.sleep(0.05)
         time.sleep(0.35 + number * 0.037)
         process.kill()
         processes.append(process)
