@@ -1,8 +1,10 @@
 """A provider that LangChain's own OpenAI classes call over HTTP, and what was recorded."""
 
+import gc
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 "pytest.PytestUnraisableExceptionWarning",
             ):
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::{kind}"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    """The same clients where no test's own filter holds any more: after the last one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 class Recorded:
