@@ -20,11 +20,21 @@ EVENED = (
 )
 
 
+ROW = re.compile(r"(?=^[│ ]*[├└]─)|(?=^ *$)", re.MULTILINE)
+
+
 def evened(text: str) -> list[str]:
-    """The words of ``text``, without what differs from run to run."""
-    for pattern, word in EVENED:
-        text = re.sub(pattern, word, text)
-    return text.split()
+    """The words of ``text``, without what differs from run to run.
+
+    A row of a tree breaks where its figures leave room, so its words are put in order.
+    """
+    found: list[str] = []
+    for row in ROW.split(text):
+        tree = row.lstrip("│ ").startswith(("├", "└"))
+        for pattern, word in EVENED:
+            row = re.sub(pattern, word, row)
+        found += sorted(row.split()) if tree else row.split()
+    return found
 
 
 def agree(shown: str, printed: str) -> bool:
