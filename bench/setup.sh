@@ -43,7 +43,6 @@ make openinference $app $otel openinference-instrumentation-openai \
 make otelv2 $app $otel opentelemetry-instrumentation-openai-v2 \
   "opentelemetry-util-genai==1.1b0" httpx
 # shellcheck disable=SC2086
-# shellcheck disable=SC2086
 make otelgenai $app $otel opentelemetry-instrumentation-genai-openai
 # shellcheck disable=SC2086
 make langfuse $app langfuse

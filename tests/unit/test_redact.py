@@ -223,6 +223,11 @@ def test_i4_a_name_that_stands_twice_hides_nothing(text: str) -> None:
     json.loads(new)
 
 
+def test_i4_a_name_at_the_end_of_a_span_is_seen_though_its_value_is_no_text() -> None:
+    new = default_chain(SETTINGS)[0](replace(SPAN, detail=t.Task(input={"password": 12345})))
+    assert new.detail == t.Task(input={"password": "[SECRET_REDACTED]"})
+
+
 def test_json_in_which_nothing_is_found_stays_as_it_is() -> None:
     for text in ('{"a": 1, "a": 2}', '{"api_key": 5, "token": 7}', '{ "password" : null }'):
         assert redacted(text) == text

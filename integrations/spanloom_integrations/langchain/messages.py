@@ -183,6 +183,8 @@ def plain(value: Any, depth: int = 0) -> Any:
     """State, inputs and outputs with messages in them; the rest is left to the normaliser."""
     if type(value) in _SCALARS or depth > 8:
         return value
+    if isinstance(value, str):
+        return str.__str__(value)  # LangChain's own texts can also be called
     if is_message(value):
         made = message(keep(value))
         return {"role": made.role, **({"name": made.name} if made.name else {}),

@@ -1,6 +1,7 @@
 """What all endpoints share: the facts around a call, the parameters, fingerprints, tools, parts."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -194,6 +195,15 @@ def fingerprint(value: Any) -> str | None:
         data = json.encode(value, order="deterministic", enc_hook=plain)
     except (TypeError, ValueError, RecursionError):  # lone surrogates, objects of the program
         return None
+    return _digest(data) if len(data) <= _SMALL else _digest.__wrapped__(data)
+
+
+_SMALL = 4096
+
+
+@lru_cache(maxsize=256)
+def _digest(data: bytes) -> str:
+    """Kept, as a program asks again and again with the same parameters and the same system prompt."""
     return sha256(data).hexdigest()[:16]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from ..types import Cost, LLMCall, ModelCall, Rerank, Usage
-from .table import PER, PER_TOKENS, Prices, Rates, Stepped, Unit, moment
+from .table import MINUTE_NS, PER, PER_TOKENS, Asked, Prices, Rates, Stepped, Unit
 
 ZERO = Decimal(0)
 
@@ -32,13 +32,13 @@ def price(call: ModelCall, start_ns: int, prices: Prices) -> Cost:
     names = [name for name in (call.response_model, call.model) if name]
     if not names:
         return Cost(reason="no model is known")
+    asked, minute = _asked(call), start_ns // MINUTE_NS
     for name in names:
-        if (found := prices.find(call.provider, name)) is not None:
+        if (known := prices.rates(call.provider, name, asked, minute)) is not None:
             break
     else:
         return Cost(reason=f"no price is known for {names[0]} of {call.provider or 'no provider'}")
-    table, provider, model, assumed = found
-    rates = model.rates(moment(start_ns), _asked(call))
+    (table, provider, model, assumed), rates = known
     counts = parts(usage or Usage(), rates)
     if "request" in rates:
         counts["request"] = 1
@@ -67,11 +67,11 @@ OWN = "own"
 """The source of tables that the user wrote."""
 
 
-def _asked(call: ModelCall) -> Mapping[str, str]:
+def _asked(call: ModelCall) -> Asked:
     tier = call.service_tier if isinstance(call, LLMCall) else None
     if not tier:
-        return {}
-    return {"processing": "batch"} if tier == "batch" else {"service_tier": tier}
+        return ()
+    return (("processing", "batch"),) if tier == "batch" else (("service_tier", tier),)
 
 
 def _rate(rates: Rates, unit: Unit) -> Decimal | Stepped | None:

@@ -132,6 +132,10 @@ class Offer:
         return next((m for m in self._models if m.match and re.search(m.match, name)), None)
 
 
+Asked: TypeAlias = tuple[tuple[str, str], ...]
+"""What a request asked for that has rates of its own, such as a service tier, as pairs."""
+
+
 class Found(NamedTuple):
     table: Table
     provider: str
@@ -149,6 +153,8 @@ class Prices:
             for table in tables
         )
         self.find: Callable[[str | None, str], Found | None] = lru_cache(maxsize=4096)(self._find)
+        self.rates: Callable[[str | None, str, Asked, int], tuple[Found, Rates] | None]
+        self.rates = lru_cache(maxsize=256)(self._rates)
 
     @property
     def dates(self) -> tuple[str, ...]:
@@ -164,9 +170,19 @@ class Prices:
                     return Found(table, id, found, assumed=not known and id != ANY)
         return None
 
+    def _rates(
+        self, provider: str | None, model: str, asked: Asked, minute: int
+    ) -> tuple[Found, Rates] | None:
+        """``minute``: since the epoch; no rate changes within one."""
+        found = self.find(provider, model)
+        if found is None:
+            return None
+        return found, found.model.rates(moment(minute * MINUTE_NS), dict(asked))
+
 
 ANY = "*"
 """The provider of the user's own rates that name none."""
+MINUTE_NS = 60 * 10**9
 
 _DASHED = re.compile(r"-(20\d\d)(0[1-9]|1[0-2])([0-2]\d|3[01])(?=-|:|$)")
 

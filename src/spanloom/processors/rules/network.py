@@ -87,6 +87,7 @@ IPV4: Final = Rule(
     kind="ip",
     view="text",
     hints=(".",),
+    numeric=True,
     probes=(later(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"),),
     # from its first dot: dots are rarer than digits, and found faster
     pattern=later(r"\.(?<=[0-9]\.)[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"),

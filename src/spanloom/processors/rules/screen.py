@@ -37,7 +37,8 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     found there (hints are optional then, and faster). ``pattern``:
     bounded by ``OVERLAP`` (``spot`` may look further). ``spot``: what of a match is to go, or ``None``
     if it is none after all. ``digits``: where not 0, the rule looks for numbers, and its pattern runs
-    only where a text has so many digits next to each other. ``reach``: where not 0, the pattern is not ours
+    only where a text has so many digits next to each other. ``numeric``: nothing of it is found without
+    some digits, wherever they stand. ``reach``: where not 0, the pattern is not ours
     and may take the square of its text; it gets pieces that overlap by so many characters.
     """
 
@@ -49,6 +50,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     view: View = "long"
     spot: Spot = whole
     digits: int = 0
+    numeric: bool = False
     reach: int = 0
 
 
@@ -181,7 +183,7 @@ class RuleSet:
             for hint, rule in self._hints["text"]
         ]
         self._probes = [
-            (rule.view, hint, probe.search, rule)
+            (rule.numeric, rule.view, hint, probe.search, rule)
             for rule in self.rules
             for probe in rule.probes
             for hint in rule.hints or ("",)
@@ -207,8 +209,7 @@ class RuleSet:
         raw = latin(text)
         views: dict[View, str] = {"text": text}
         mask = b""
-        digits = [digit for digit in _DIGITS if digit in raw]  # to count is slow, to find is fast
-        if len(digits) >= FEWEST or sum(map(raw.count, digits)) >= FEWEST:
+        if _has_digits(raw, FEWEST):
             mask = raw.translate(_NUMERIC)
             views["mask"] = f"\n{mask.decode('latin-1')}"
         found: dict[Rule, None] = {}
@@ -223,8 +224,10 @@ class RuleSet:
             for hint, rule in self._hints["names"]:
                 if hint in names:
                     found[rule] = None
-        for view, hint, search, rule in self._probes:
-            if view in views and hint in views[view] and search(views[view]):
+        for numeric, view, hint, search, rule in self._probes:
+            if view not in views or (numeric and not mask):
+                continue
+            if hint in views[view] and search(views[view]):
                 found[rule] = None
         if self._numbers and mask:
             most = max((stretch.digits for stretch in stretches(text, raw, mask)), default=0)
@@ -248,20 +251,23 @@ class RuleSet:
                 found[rule] = None
 
     def _names_in(self, raw: bytes) -> str:
-        ends = b"=".join(_before_signs(raw.replace(b":", b"=")))
+        # the last piece too: a name may stand there whose value is no text
+        ends = b"=".join([piece[-_NAME:] for piece in raw.replace(b":", b"=").split(b"=")])
         tails, names = self._tails, ends.translate(_FLAT, _DROPPED).split(b"=")
         near = [name[-32:] for name in names if name[-3:] in tails and name.endswith(self._names)]
         return b"\n".join(near).decode("latin-1")
 
 
-def _before_signs(raw: bytes) -> Iterator[bytes]:
-    """The end too: a name may stand there whose value is no text."""
-    begin, at = 0, raw.find(b"=")
-    while at >= 0:
-        yield raw[max(begin, at - _NAME) : at]
-        begin = at + 1
-        at = raw.find(b"=", begin)
-    yield raw[max(begin, len(raw) - _NAME) :]
+def _has_digits(raw: bytes, count: int) -> bool:
+    """To find one is much faster than to count them."""
+    for digit in _DIGITS:
+        at = raw.find(digit)
+        while at >= 0:
+            count -= 1
+            if not count:
+                return True
+            at = raw.find(digit, at + 1)
+    return False
 
 
 def _long_words(raw: bytes) -> bytes:
