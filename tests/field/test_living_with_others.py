@@ -140,7 +140,7 @@ GEVENT = {
 }
 
 
-@pytest.mark.field("J2", "a program patched by gevent, before or after us, does not hang")
+@pytest.mark.field("J2", "a program patched by gevent, before or after us, does not hang and keeps its parents")
 @pytest.mark.parametrize("order", GEVENT)
 def test_gevent(programs: Programs, order: str) -> None:
     path = programs.write(
@@ -160,6 +160,7 @@ def test_gevent(programs: Programs, order: str) -> None:
             thread = threading.Thread(target=spanloom.task("threaded")(lambda: None))
             thread.start()
             thread.join()
+            gevent.get_hub().threadpool.spawn(spanloom.task("pooled")(lambda: None)).get()
         with gevent.Timeout(20):
             assert spanloom.flush(10).ok
         with spanloom.task("last"):
@@ -174,10 +175,10 @@ def test_gevent(programs: Programs, order: str) -> None:
     agents = {r.span_id: r for r in kept.named("asks")}
     assert {c.parent_id for c in kept.calls()} == set(agents)
     assert all(c.session_id == agents[c.parent_id or ""].session_id for c in kept.calls())
-    # a greenlet begins with an empty context, also for OpenTelemetry; a patched thread has ours
-    assert {r.parent_id for r in agents.values()} == {None}
+    assert {r.parent_id for r in agents.values()} == {kept.one("outer").span_id}
     assert kept.one("threaded").parent_id == kept.one("outer").span_id
-    assert kept.one("last")
+    assert kept.one("pooled").parent_id == kept.one("outer").span_id
+    assert kept.one("last").parent_id is None
     assert not kept.open
 
 
