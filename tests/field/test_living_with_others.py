@@ -140,7 +140,9 @@ GEVENT = {
 }
 
 
-@pytest.mark.field("J2", "a program patched by gevent, before or after us, does not hang and keeps its parents")
+@pytest.mark.field(
+    "J2", "a program patched by gevent, before or after us, does not hang and keeps its parents"
+)
 @pytest.mark.parametrize("order", GEVENT)
 def test_gevent(programs: Programs, order: str) -> None:
     path = programs.write(
