@@ -15,8 +15,8 @@ HERE = Path(__file__).parent
 FOLDERS = (HERE, HERE.parent / "integrations" / "langchain")
 
 _CORE = (
-    "A5 A7 B2 B4 C1 C2 C3 C4 C5 D1 D2 D3 D4 D5 D6 D7 E1 E2 E3 F5 G2 G4 G5 G6 G7 "
-    "H1 H2 H3 H4 H5 I1 I2 I3 I5 J1 J2 J3"
+    "A5 A7 B1 B2 B3 B4 B5 B6 C1 C2 C3 C4 C5 D1 D2 D3 D4 D5 D6 D7 E1 E2 E3 F5 G2 G4 G5 G6 G7 "
+    "H1 H2 H3 H4 H5 I1 I2 I3 I4 I5 J1 J2 J3"
 ).split()
 _LANGCHAIN = (
     "A1 A4 A8 B2 B3 B4 C1 C2 C3 C4 C6 D1 D2 D4 D7 E1 E2 E3 F1 F2 F3 F4 F5 F6 H1 H5"
@@ -27,6 +27,8 @@ REQUIRED: Mapping[str, Sequence[str]] = {
 SIDES = tuple(REQUIRED)
 
 NOT_APPLICABLE: Mapping[tuple[str, str], str] = {
+    ("B1", "openai"): "Anthropic's usage comes with Anthropic's SDK",
+    ("B3", "openai"): "the SDK keeps no answers",
     ("D1", "manual"): "recording by hand replaces no stream of anybody's",
     ("D3", "manual"): "raw responses are the SDK's",
     ("E1", "manual"): "no framework is involved",

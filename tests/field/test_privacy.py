@@ -1,4 +1,4 @@
-"""I1, I2, I3, I5: what leaves the program, and what the record may not hold."""
+"""I1 to I5: what leaves the program, and what the record may not hold."""
 
 import io
 import logging
@@ -232,6 +232,39 @@ def test_content_off_by_variable(
     everything(client, provider, f"the {MARK} sleeps")
     assert spanloom.flush(10).ok
     assert MARK.encode() not in on_disk(tmp_path / ".spanloom")
+
+
+IDS = (
+    "123e4567-e89b-42d3-a456-426614174000", "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709", "chatcmpl-9nYkzQhx2VbT7RmWcLpD4sGfJ1AoE",
+    "call_w3Yd81LkPq0ZsVxN5TbRmGhC", "1716239022123",
+)  # fmt: skip
+
+
+@pytest.mark.field(
+    "I4", "a UUID or a hex id is no secret, a key in a URL, header, error or JSON is"
+)
+def test_ids_stay_and_keys_go(
+    watched: Watched, client: openai.OpenAI, provider: FakeProvider
+) -> None:
+    ids = " ".join(IDS)
+    nested = msgspec.json.encode({"a": msgspec.json.encode({"b": [KEY]}).decode()}).decode()
+    keys = f"https://api.example.org/v1?key={KEY}\nAuthorization: Bearer {KEY}\n{nested}"
+    for text in (ids, keys):
+        provider.script([Chat(text=text), Error(400, message=text)])
+        ask: Any = [{"role": "user", "content": text}]
+        client.chat.completions.create(model="gpt-4o", messages=ask)
+        with pytest.raises(openai.BadRequestError):
+            client.chat.completions.create(model="gpt-4o", messages=ask)
+        with pytest.raises(LookupError), spanloom.task("by hand", input={"text": text}):
+            raise LookupError(text)
+    spans = [msgspec.json.encode(span, enc_hook=repr).decode() for span in watched.spans()]
+    assert len(spans) == 6
+    for kept in spans[:3]:
+        assert all(id in kept for id in IDS)
+    for kept in spans[3:]:
+        assert KEY not in kept
+        assert KEY[8:24] not in kept, "nor a part of it"
 
 
 @pytest.mark.field("I5", "a processor that fails withholds the span's content, and it is said")
