@@ -140,25 +140,27 @@ def together(venvs: Path, names: list[str], workload: str, calls: int) -> dict[s
 
 
 def versions(venvs: Path) -> dict[str, str]:
-    """The distribution that each environment is about, with its version."""
+    """What each environment is about, by its distributions' names: their versions."""
     wanted = {
-        "none": "openai",
-        "openinference": "openinference-instrumentation-openai",
-        "otelv2": "opentelemetry-instrumentation-openai-v2",
-        "otelgenai": "opentelemetry-instrumentation-genai-openai",
-        "langfuse": "langfuse",
-        "langsmith": "langsmith",
-        "ours": "spanloom",
-    }
-    code = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
+        "none": ("openai", "langchain-core", "langgraph"),
+        "openinference": (
+            "openinference-instrumentation-openai", "openinference-instrumentation-langchain"
+        ),
+        "otelv2": ("opentelemetry-instrumentation-openai-v2",),
+        "otelgenai": ("opentelemetry-instrumentation-genai-openai",),
+        "langfuse": ("langfuse",),
+        "langsmith": ("langsmith",),
+        "ours": ("spanloom",),
+    }  # fmt: skip
+    code = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[1:]))"
     found = {}
-    for venv, distribution in wanted.items():
+    for venv, distributions in wanted.items():
         python = venvs / venv / "bin" / "python"
         if python.exists():
             done = subprocess.run(
-                [python, "-c", code, distribution], capture_output=True, text=True, check=False
+                [python, "-c", code, *distributions], capture_output=True, text=True, check=False
             )
-            found[distribution] = done.stdout.strip()
+            found.update(zip(distributions, done.stdout.split(), strict=False))
     return found
 
 
