@@ -2,17 +2,19 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast, get_args
 
 import msgspec
 
-from .errors import guard, log, mistake, strict
+from . import faults as plugin_faults
+from .errors import mistake, scrub
 from .recorder import EVENTS_KEPT, Active, Failure
 from .types import (
     DETAILS,
     AnyDetail,
     AnyEvent,
     Attempt,
+    Detail,
     Error,
     ErrorType,
     LLMCall,
@@ -28,6 +30,8 @@ pid: Callable[[], int] = os.getpid
 CONTROL_FLOW: set[str] = {"GeneratorExit", "StopIteration", "StopAsyncIteration"}
 """Exception classes that end a span without being an error. Integrations add theirs."""
 
+ERROR_TYPES: tuple[ErrorType, ...] = get_args(ErrorType)
+
 CANCELLED = {"CancelledError", "KeyboardInterrupt", "Stopped"}
 
 
@@ -35,7 +39,7 @@ def span(active: Active, resource: Resource, *, pending: bool = False) -> Span:
     """The typed event. A failing extractor costs the detail, not the span."""
     faults: list[str] = []
     detail, attributes = _detail(active, faults)
-    status, error, ended_by = outcome(active)
+    status, error, ended_by = outcome(active, faults)
     layers = [active]
     if not pending and active.inner:
         layers += active.inner
@@ -100,13 +104,13 @@ def _events(active: Active, faults: list[str]) -> list[AnyEvent]:
 
 def skeleton(active: Active, resource: Resource, fault: str) -> Span:
     """The span without any content: what is safe to keep when nothing could be checked."""
-    status, _error, ended_by = outcome(active)
+    status, _error, ended_by = outcome(active, [])
     return Span(
         trace_id=active.trace_id,
         span_id=active.span_id,
         parent_id=active.parent.span_id if active.parent is not None else None,
         name=active.kind,
-        detail=DETAILS[active.kind](),
+        detail=DETAILS.get(active.kind, DETAILS["task"])(),
         integration=active.integration,
         start_ns=active.anchor + active.tick,
         end_ns=active.anchor + active.tock if active.closed else None,
@@ -135,20 +139,18 @@ def _session(active: Active, detail: AnyDetail) -> Session | None:
 
 def _detail(active: Active, faults: list[str]) -> tuple[AnyDetail, dict[str, Any]]:
     """The typed detail, and the attributes that are the program's own."""
+    faults += active.faults or ()
     base: AnyDetail | None = None
     if active.extract is not None:
         try:
-            base = active.extract(active)
-        except Exception as exc:
-            if strict():
-                log.exception("extractor of %s failed", active.integration)
-            else:
-                log.warning(
-                    "spanloom: extractor of %s failed: %s",
-                    active.integration,
-                    type(exc).__qualname__,
+            given: Any = active.extract(active)
+            if not isinstance(given, Detail):
+                raise plugin_faults.WrongAnswerError(
+                    f"returned {type(given).__name__}, not a class of spanloom.types such as LLMCall"
                 )
-            faults.append(f"extract: {type(exc).__qualname__}")
+            base = cast(AnyDetail, given)
+        except Exception as exc:
+            plugin_faults.of_worker(active, "extract", exc, faults)
     # after the extractor, which may add some
     attributes: dict[str, Any] = dict(active.attributes) if active.attributes else {}
     kind = DETAILS.get(active.kind, DETAILS["task"])
@@ -276,7 +278,7 @@ def _with_inner(
             found = msgspec.structs.replace(
                 found, time_to_first_chunk_ns=found.time_to_first_chunk_ns + late
             )
-        _status, inner_error, _ = outcome(inner)
+        _status, inner_error, _ = outcome(inner, faults)
         if inner_error is not None and inner in requests[:-1]:
             attempts.append(
                 Attempt(
@@ -351,7 +353,7 @@ def added(usages: list[Usage]) -> Usage:
 # -- outcome ------------------------------------------------------------------------------------
 
 
-def outcome(active: Active) -> tuple[Status, Error | None, str | None]:
+def outcome(active: Active, faults: list[str]) -> tuple[Status, Error | None, str | None]:
     """Status, error and control flow of a span, from the exception that ended it."""
     failure = active.failure
     if failure is None:
@@ -359,7 +361,7 @@ def outcome(active: Active) -> tuple[Status, Error | None, str | None]:
         if not isinstance(reported, Mapping):
             return "ok", None, None
         # the server said inside the stream that it failed, and the SDK raised nothing
-        kind = active.classify(reported, ()) if active.classify is not None else "other"
+        kind = _asked(active, reported, (), faults)
         code = reported.get("code") or reported.get("status_code")
         return "error", Error(
             type=kind,
@@ -377,7 +379,10 @@ def outcome(active: Active) -> tuple[Status, Error | None, str | None]:
         if failure.message in ("", "0", "None"):
             return "ok", None, names[0]
         return "error", _error(failure, "other"), names[0]
-    kind = _judged(active, failure)
+    note = failure.note if isinstance(failure.note, Mapping) else {}
+    kind = _asked(active, note, names, faults)
+    if kind == "other":  # an integration knows its own exceptions; the rest is known by class
+        kind = classify(failure)
     status: Status = "timeout" if kind == "timeout" else "error"
     return status, _error(failure, kind), None
 
@@ -413,16 +418,22 @@ BY_CLASS: Mapping[str, ErrorType] = {
 }
 
 
-def _judged(active: Active, failure: Failure) -> ErrorType:
-    """An integration knows its own exceptions; the rest is known by class."""
-    if active.classify is not None:
-        note = failure.note if isinstance(failure.note, Mapping) else {}
-        try:
-            if (kind := active.classify(note, failure.classes)) != "other":
-                return kind
-        except Exception as exc:
-            guard.fault(exc)
-    return classify(failure)
+def _asked(
+    active: Active, note: Mapping[str, Any], names: tuple[str, ...], faults: list[str]
+) -> ErrorType:
+    """What the integration's ``classify`` says of a failure."""
+    if active.classify is None:
+        return "other"
+    try:
+        kind = active.classify(note, names)
+        if kind not in ERROR_TYPES:
+            raise plugin_faults.WrongAnswerError(
+                f"returned {scrub(repr(kind)[:60])}, not one of {', '.join(ERROR_TYPES)}"
+            )
+        return kind
+    except Exception as exc:
+        plugin_faults.of_worker(active, "classify", exc, faults)
+        return "other"
 
 
 def classify(failure: Failure) -> ErrorType:

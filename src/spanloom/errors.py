@@ -53,17 +53,25 @@ class _Guard:
         self.fault(exc)
         return True
 
-    def fault(self, exc: Exception) -> None:
-        """Count and log one of our faults. For hot paths, where a ``with`` would cost too much."""
-        if strict() or isinstance(exc, BudgetExceeded):
+    def fault(self, exc: Exception, whose: str = "") -> None:
+        """Count and log one of our faults. For hot paths, where a ``with`` would cost too much.
+
+        Args:
+            exc: raised again under SPANLOOM_STRICT.
+            whose: the callable of a plugin that raised it; then its author is told where to look.
+        """
+        if isinstance(exc, BudgetExceeded):
             raise exc
+        where = f"{type(exc).__qualname__} at {place(exc.__traceback__)}"
+        if strict():
+            if not whose:
+                raise exc
+            raise SpanloomError(f"spanloom: {whose} raised {where}. Correct it there.") from exc
         self.faults += 1
         if self.faults <= 10:  # a fault on a hot path must not become a flood of its own
             # the message may quote the user's data, so only its class and place are logged
-            log.warning(
-                "spanloom fault %s at %s; your call is not affected",
-                type(exc).__qualname__, place(exc.__traceback__),
-            )  # fmt: skip
+            said = f"spanloom: {whose} raised" if whose else "spanloom fault"
+            log.warning("%s %s; your call is not affected", said, where)
 
 
 def place(tb: TracebackType | None) -> str:

@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 from msgspec import Struct, field
 
-from . import build
+from . import build, faults
 from .errors import describe, guard, log, mistake
 from .imports import after_import, imported
 from .recorder import Active, Extract, current
@@ -252,8 +252,8 @@ def _place(live: Live, row: Row) -> None:
         if id(row) not in live.undo_hooks:
             try:
                 live.undo_hooks[id(row)] = row.add()
-            except (AttributeError, ImportError, LookupError, TypeError) as exc:
-                _switch_off(live, f"{row.module} has changed ({exc})")
+            except Exception as exc:
+                _switch_off(live, f"{row.module} has changed ({describe(exc)})")
         return
     if row.target in live.applied:  # still there, perhaps inert under somebody's wrapper
         return
@@ -451,7 +451,7 @@ def _open(live: Live, row: Patch, instance: Any, args: Sequence[Any], kwargs: An
         active.weight = start.weight
         return active if active.start() else None
     except Exception as exc:
-        guard.fault(exc)
+        guard.fault(exc, f"`begin` of integration {live.integration.name!r}")
         return None
 
 
@@ -462,21 +462,22 @@ def _close(active: Active, row: Patch, result: Any) -> None:
         else:
             row.finish(active, result)
     except Exception as exc:
-        active.end(result)
-        guard.fault(exc)
+        try:
+            faults.of_caller(active, "finish", exc)
+        finally:
+            active.end(result)
 
 
 def _fail(active: Active, row: Patch, error: BaseException) -> None:
     note = None
-    if row.note is not None:
-        try:
-            note = row.note(error)
-        except Exception as exc:
-            guard.fault(exc)
     try:
-        active.end(None, error, note)
+        if row.note is not None:
+            note = row.note(error)
     except Exception as exc:
-        guard.fault(exc)
+        faults.of_caller(active, "note", exc)
+    finally:
+        with guard:
+            active.end(None, error, note)
 
 
 def _recorder(live: Live, row: Patch, original: Any, bound: bool) -> Any:
@@ -537,10 +538,12 @@ def _observer(live: Live, row: Observe, original: Any) -> Any:
     def look(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not live.on:
             return
-        with guard:
-            active = current()
-            if active is not None and active.integration == live.integration.name:
+        active = current()
+        if active is not None and active.integration == live.integration.name:
+            try:
                 row.see(active, args, kwargs)
+            except Exception as exc:
+                faults.of_caller(active, "see", exc)
 
     if inspect.iscoroutinefunction(original):
 

@@ -398,6 +398,8 @@ class Active(Frame):
     links: list[Link] | None = None
     ended_by: str | None = None
     complete: bool = True
+    faults: tuple[str, ...] | None = None
+    """What failed of the integration's callables on the application's thread."""
     dropped: bool = False
     has_children: bool = False
     pended: bool = False

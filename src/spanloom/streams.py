@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from time import perf_counter_ns
 from typing import Any
 
+from . import faults
 from .errors import guard
 from .recorder import Active, Tap
 
@@ -37,17 +38,23 @@ class Watch:
         active = self.active
         if active.closed:
             return
-        with guard:
-            if early and not self.seen_whole():
-                active.complete = False
+        if isinstance(error, GeneratorExit) or active.failure is not None:
+            error = None
+        note = None
+        whole, active.complete = active.complete, False  # until the plugin's own code said so
+        asked = "complete"
+        try:
+            active.complete = whole and error is None and (not early or self.seen_whole())
+            asked = "weight"
             active.weight += self.weight()
-            if error is None or active.failure is not None:
-                active.end()
-            elif isinstance(error, GeneratorExit):
-                active.end()
-            else:
-                active.complete = False
-                active.end(None, error, self.note(error) if self.note is not None else None)
+            asked = "note"
+            if error is not None and self.note is not None:
+                note = self.note(error)
+        except Exception as exc:
+            faults.of_caller(active, asked, exc)
+        finally:
+            with guard:
+                active.end(None, error, note)
 
     def weight(self) -> int:
         return 0
@@ -76,7 +83,7 @@ class ChunkWatch(Watch):
                 try:
                     feed(chunk)
                 except Exception as exc:
-                    guard.fault(exc)
+                    faults.of_caller(self.active, "feed", exc)
                 yield chunk
         except GeneratorExit:
             self.end(early=True)
@@ -93,7 +100,7 @@ class ChunkWatch(Watch):
                 try:
                     feed(chunk)
                 except Exception as exc:
-                    guard.fault(exc)
+                    faults.of_caller(self.active, "feed", exc)
                 yield chunk
         except GeneratorExit:
             self.end(early=True)
