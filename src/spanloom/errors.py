@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 log: logging.Logger = logging.getLogger("spanloom")
+"""The logger ``spanloom``, for what is no user's mistake. No content of a call belongs into it."""
 
 
 def strict() -> bool:
@@ -14,7 +15,13 @@ def strict() -> bool:
 
 
 class Retry(Exception):
-    """A backend asks for the same batch again, after ``after_s`` seconds where it said so."""
+    """A backend asks for the same batch again.
+
+    Args:
+        reason: for the log, without content of spans.
+        after_s: seconds to wait; None: about 0.25 at first, then twice as long each time,
+            up to 10. After eight tries the batch is lost.
+    """
 
     def __init__(self, reason: str = "busy", *, after_s: float | None = None) -> None:
         super().__init__(reason)
@@ -22,7 +29,12 @@ class Retry(Exception):
 
 
 class Refused(Exception):
-    """A backend took the batch but for ``spans`` of its spans, which are lost. Never raised for all of them to be sent again."""
+    """A backend took the batch but for some of its spans, which are lost. The batch does not come again.
+
+    Args:
+        reason: for the log, without content of spans.
+        spans: how many were lost, of those in the batch.
+    """
 
     def __init__(self, reason: str, *, spans: int) -> None:
         super().__init__(reason)
@@ -38,7 +50,11 @@ class BudgetExceeded(Exception):
 
 
 class _Guard:
-    """``with guard:`` around our own work on a user's thread. Never around the user's call."""
+    """``with guard:`` around work of the recorder on a program's thread. Never around the program's call.
+
+    An exception inside is counted and logged, and goes no further. Under SPANLOOM_STRICT it does.
+    ``guard.fault(exc)`` does the same with an exception that was caught.
+    """
 
     faults: int = 0
 
@@ -118,9 +134,13 @@ _said: set[str] = set()
 
 
 def mistake(message: str) -> None:
-    """Tell the user of wrong use or config: one warning each, an exception under SPANLOOM_STRICT.
+    """Tell the user of wrong use or configuration: each message is one warning.
 
-    ``message`` names the key, the value and the fix.
+    Args:
+        message: names the key, the value and the fix.
+
+    Raises:
+        SpanloomError: under SPANLOOM_STRICT, instead of the warning.
     """
     if not message.startswith("spanloom"):  # it stands among the program's own lines
         message = f"spanloom: {message}"

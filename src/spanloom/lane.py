@@ -25,9 +25,10 @@ class Backend(Protocol):
     """
 
     name: str
+    """In ``stats()`` and in messages; a second one of the same name gets a number."""
 
     def export(self, batch: Sequence[Span], /) -> None:
-        """Deliver the batch.
+        """Deliver the batch. It may take its time: only this backend waits.
 
         Raises:
             Retry: call again with the same batch.

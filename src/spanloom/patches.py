@@ -28,22 +28,32 @@ GROUP = "spanloom.integrations"
 
 
 class Start(Struct, kw_only=True):
-    """How the span of one call begins."""
+    """How the span of one call begins: what ``begin`` of a ``Patch`` returns."""
 
     name: str
     kind: Kind
     extract: Extract
+    """Makes the facts of the span later, on the worker."""
     request: Any
     """Kept for the extractor: a snapshot, since the caller may change its objects after the call."""
     session: Session | None = None
+    """The library's own conversation; one that the program named comes first."""
     weight: int = 512
-    """Bytes that ``request`` holds, roughly."""
+    """Bytes that ``request`` holds, roughly: they count against the setting ``queue_bytes``."""
 
 
 Begin: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any]], Start | None]
+"""``begin(instance, args, kwargs)``, on the caller's thread. Called before the library's own code."""
 Finish: TypeAlias = Callable[[Active, Any], None]
+"""``finish(active, result)``, on the caller's thread: ends the span, or hands ``result`` to a watch."""
 Note: TypeAlias = Callable[[BaseException], Mapping[str, Any]]
+"""``note(exception)``, on the caller's thread: plain data only, as the exception itself is not kept.
+
+Its ``code``, or else its ``status_code``, becomes ``Error.code``."""
 Classify: TypeAlias = Callable[[Mapping[str, Any], Sequence[str]], ErrorType]
+"""``classify(note, classes)``, on the worker. ``classes``: names of the exception's classes, derived first.
+
+``other`` where it does not know: then the class of the exception decides."""
 
 
 class Patch(Struct, frozen=True, kw_only=True):
@@ -69,7 +79,14 @@ class Patch(Struct, frozen=True, kw_only=True):
 
 
 class Observe(Struct, frozen=True, kw_only=True):
-    """Look at a call that happens inside a span of the same integration, as a retry does."""
+    """Look at a call that happens inside a span of the same integration, as a retry does.
+
+    Args:
+        target: as of a ``Patch``.
+        see: called with the span around, args (the instance first) and kwargs, on the application's
+            thread, before the call.
+        optional: the target does not exist in all supported versions.
+    """
 
     target: str
     see: Callable[[Active, tuple[Any, ...], dict[str, Any]], None]
@@ -77,7 +94,12 @@ class Observe(Struct, frozen=True, kw_only=True):
 
 
 class Hook(Struct, frozen=True, kw_only=True):
-    """For frameworks with callbacks: ``add`` registers and returns the function that undoes it."""
+    """For frameworks with callbacks.
+
+    Args:
+        module: after whose import ``add`` is called.
+        add: registers the callbacks and returns the function that takes them back.
+    """
 
     module: str
     add: Callable[[], Callable[[], None]]
@@ -92,7 +114,8 @@ class Integration(Struct, frozen=True, kw_only=True):
     Args:
         name: what users write in ``integrations=[...]``.
         package: the distribution whose version ``supports`` speaks of.
-        supports: the oldest version known to work, as ``">=1.66"``.
+        supports: the oldest version known to work, as ``">=1.66"``. It is told, and not enforced.
+        rows: what is watched; a row whose target is gone switches all of them off.
         control_flow: exception classes that end a span without being an error.
     """
 
@@ -568,7 +591,11 @@ def _observer(live: Live, row: Observe, original: Any) -> Any:
 def snapshot(body: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
     """Copy three levels of a request body, and say how many characters it holds, roughly.
 
-    Agents append to the very list of messages they passed, and edit messages in place.
+    Agents append to the very list of messages they passed, and edit messages in place. Only exact
+    ``dict`` and ``list`` are copied, so that nothing of the program's own runs.
+
+    Returns:
+        The copy, and a weight for ``Start.weight``.
     """
     out = dict(body)
     weight = 512

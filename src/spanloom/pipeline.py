@@ -17,7 +17,9 @@ from .settings import Settings
 from .types import Resource, Span
 
 Processor: TypeAlias = Callable[[Span], Span | None]
-"""A pure function of a finished span, run on the worker; ``None`` drops the span."""
+"""A pure function of a finished span, run on the worker after redaction; ``None`` drops the span.
+
+What it raises withholds the span's content."""
 
 
 TURN_S = 0.001

@@ -24,9 +24,6 @@ import msgspec
 from .errors import guard, mistake
 from .types import AnyDetail, AnyEvent, Attempt, ErrorType, Event, Kind, Link, Session
 
-Extract: TypeAlias = "Callable[[Active], AnyDetail]"
-"""Turns the references of a span into its typed detail. Runs on the worker, and may raise."""
-
 _random = random.Random(os.urandom(32))
 _bits = _random.getrandbits
 
@@ -80,19 +77,26 @@ class Sink(Protocol):
 
 
 class Tap(Protocol):
-    """What a stream's chunks leave behind. ``feed`` runs on the application's thread."""
+    """What a stream's chunks leave behind. ``feed`` and ``complete`` run on the application's thread.
+
+    May also have ``weight``, the bytes that it holds, and ``failure``: a mapping with ``message`` and
+    ``code`` where the server said inside the stream that it failed, although nothing was raised.
+    """
 
     first_tick: int
     """Of the first chunk with content, on ``perf_counter_ns``; 0: none came."""
     last_tick: int
+    """Of the last chunk with content, likewise."""
     chunks: int
+    """How many had content."""
 
     @property
     def complete(self) -> bool:
         """Whether the end of the answer was seen, as the items tell."""
         ...
 
-    def feed(self, chunk: Any, /) -> None: ...
+    def feed(self, chunk: Any, /) -> None:
+        """Take from a chunk what is needed, before the program gets it; keep no chunk."""
 
     def reply(self) -> Any:
         """The answer in the shape of one that was not streamed. Runs on the worker."""
@@ -123,6 +127,10 @@ class Scope(Frame):
     """From here on, spans inherit ``ambient``. A context manager; one use each.
 
     After its block it still holds in the tasks and threads that were started inside.
+
+    Args:
+        changes: fields of what ``ambient()`` gives. ``tags`` and ``metadata`` are added to those from
+            around; ``suppressed=True`` records nothing.
     """
 
     _entered: bool = False
@@ -376,28 +384,44 @@ class Active(Frame):
 
     ``tick`` and ``tock`` are readings of the monotonic clock; ``anchor`` turns them into time since
     the epoch and is the same for all spans of a trace, so that a child never starts before its parent.
+
+    Args:
+        name: of the span.
+        kind: of the work.
+        attributes: the program's own.
     """
 
     # What most spans never set lies in the class: an instance pays only for what it has.
     ambient: Ambient = NOTHING
     is_span: bool = True
     parent: "Active | Remote | None" = None
+    """The span above: ours, or one of another process or library."""
     trace_id: int = 0
+    """128 bits, from ``start`` on; 0 before."""
     span_id: int = 0
+    """64 bits, likewise."""
     anchor: int = 0
+    """Nanoseconds to add to ``tick`` for the time since the Unix epoch."""
     tick: int = 0
+    """When it started, on ``perf_counter_ns``; 0: it did not."""
     tock: int = 0
+    """When it ended, likewise; 0: it has not."""
     sink: Sink | None = None
     response: Any = None
+    """What ``end`` was given."""
     failure: Failure | None = None
+    """What is kept of the exception: ``classes``, ``message``, ``note`` and so on; None: there was none."""
     tap: Tap | None = None
+    """What a stream's chunks left behind; None: no stream was watched."""
     watch: Any = None
+    """After ``watch_body`` the pieces of the body: pairs of ``perf_counter_ns`` and bytes."""
     fields: dict[str, Any] | None = None
     events: list[AnyEvent] | None = None
     events_left_out: int = 0
     links: list[Link] | None = None
     ended_by: str | None = None
     complete: bool = True
+    """False: the caller left before the end, and the facts stop there."""
     faults: tuple[str, ...] | None = None
     """What failed of the integration's callables on the application's thread."""
     dropped: bool = False
@@ -415,17 +439,21 @@ class Active(Frame):
     """Of a call inside another or with others inside: its own part is over and noted."""
     attempts: list[Attempt] | None = None
     weight: int = 512
-    """Bytes this span holds, roughly."""
+    """Bytes that it holds, roughly."""
     handoffs: dict[str, list[list[Link]]] | None = None
     """Given somewhere below and not taken yet, by the receiver's name. One is a list that empties."""
     session: Session | None = None
+    """The framework's own conversation."""
     classify: "Callable[[Mapping[str, Any], Sequence[str]], ErrorType] | None" = None
     """The integration's judgement of an exception's note and class names. Runs on the worker."""
     input: Any = None
     """What a decorated function was called with: (bound names, args, kwargs)."""
     integration: str = "manual"
+    """The name of the integration that records it."""
     extract: "Extract | None" = None
+    """Makes its detail, on the worker."""
     request: Any = None
+    """What the call was given, as ``begin`` kept it."""
     _previous: Frame | None = None
     _otel_token: Any = None
     _turn: list[None] | None = None
@@ -441,10 +469,14 @@ class Active(Frame):
     # -- life ----------------------------------------------------------------------------------
 
     def start(self, parent: Frame | None = None, *, attach: bool = True) -> bool:
-        """Take ids and become current. False: nothing is recorded here, and ``end`` does nothing.
+        """Take ids and become current.
 
-        ``parent`` overrides the current frame, for callback frameworks that know it better. Without
-        ``attach`` the span does not become current.
+        Args:
+            parent: overrides the current span, for callback frameworks that know it better.
+            attach: become the current span too.
+
+        Returns:
+            Whether it is recorded. Where it is not, ``end`` does nothing.
         """
         sink = _sink
         if sink is None or self.tick:
@@ -526,7 +558,13 @@ class Active(Frame):
     def end(
         self, response: Any = None, error: BaseException | None = None, note: Any = None
     ) -> None:
-        """Stamp and hand over. Only the first call counts. ``note``: what to remember of ``error``."""
+        """Take the time and hand over. Only the first call counts.
+
+        Args:
+            response: kept for ``extract``.
+            error: what was raised; only its names, message and stack are kept.
+            note: what to remember of ``error``, for ``classify``.
+        """
         sink = self.sink
         if sink is None or self.closed:
             return
@@ -559,6 +597,7 @@ class Active(Frame):
             outer._hand_over(sink)
 
     def now_ns(self) -> int:
+        """The time since the Unix epoch by this trace's clock: for events."""
         return self.anchor + perf_counter_ns()
 
     # -- claims: one call, one span --------------------------------------------------------------
@@ -675,6 +714,7 @@ class Active(Frame):
                 self.attributes = {**(self.attributes or {}), **(attributes or {}), **more}
 
     def set_attribute(self, key: str, value: Any, /) -> None:
+        """Add one attribute of the program's own."""
         self.set_attributes({key: value})
 
     def record(self, **fields: Any) -> None:
@@ -687,6 +727,7 @@ class Active(Frame):
             self.fields = {**(self.fields or {}), **fields}
 
     def add_event(self, event: AnyEvent) -> None:
+        """Add an event of ``spanloom.types``, such as ``RetryEvent``. After the end it does nothing."""
         given: object = event
         if not isinstance(given, Event):
             mistake(f"add_event: a {type(given).__name__} is no event; see spanloom.types.Event.")
@@ -717,6 +758,7 @@ class Active(Frame):
 
     @property
     def recording(self) -> bool:
+        """It has started where spans are recorded, and has not ended."""
         return self.sink is not None and not self.closed
 
     @property
@@ -763,6 +805,13 @@ class Active(Frame):
         return f"<{self.kind} span {self.name!r} {self.trace_hex}/{self.span_hex}>"
 
 
+Extract: TypeAlias = Callable[[Active], AnyDetail]
+"""Makes the typed detail of a span from what it refers to, on the worker, after the end.
+
+Called earlier too for a span that is shown while it is still open: then ``response`` is None. What
+it raises costs the detail, not the span."""
+
+
 def _id(given: object, digits: int) -> int | None:
     if isinstance(given, str):
         text = given.strip()
@@ -798,7 +847,7 @@ def current_parent() -> Parent:
 
 
 def current() -> Active | None:
-    """The innermost running span that we record."""
+    """The innermost running span that we record; None: there is none here."""
     return recorded(current_parent())
 
 
@@ -843,6 +892,11 @@ def foreign() -> Remote | None:
 
 
 def ambient() -> Ambient:
+    """What a span that starts here inherits.
+
+    Its fields are those of a ``Span``: ``session``, ``user_id``, ``user_tier``, ``feature``, ``budgets``,
+    ``request_id``, ``tags``, ``metadata``, ``trace_state``; and ``baggage`` and ``suppressed``.
+    """
     frame = current_frame()
     return frame.ambient if frame is not None else NOTHING
 

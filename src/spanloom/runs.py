@@ -20,7 +20,8 @@ class Run:
     """One run of the framework, from its start to its end.
 
     ``active`` is its span; None for a run that has none of its own, as noise or because it is the
-    same work as the run above. ``facts`` is the integration's.
+    same work as the run above. ``id`` is the framework's, ``over`` the run above, ``below`` are the open
+    runs below by id, and ``facts`` is the integration's. Made by ``Runs``.
     """
 
     __slots__ = ("__weakref__", "active", "below", "facts", "id", "over", "within")
@@ -52,7 +53,12 @@ class Run:
 
 
 class Runs:
-    """The open runs of one framework. Every method is safe on any thread."""
+    """The open runs of one framework. Every method is safe on any thread.
+
+    Args:
+        integration: the name that its spans get.
+        most: runs that may be open at once; of more, those that came first are ended.
+    """
 
     def __init__(self, integration: str, *, most: int = MOST) -> None:
         self.integration = integration
@@ -161,7 +167,11 @@ class Runs:
         error: BaseException | None = None,
         note: Any = None,
     ) -> Run | None:
-        """The run is over, and what it left open below it too. None: it is not known or was ended."""
+        """The run is over, and what it left open below it too. The rest is as in ``Active.end``.
+
+        Returns:
+            The run; None: it is not known or was ended.
+        """
         run = self._open.pop(id, None)
         if run is None:
             return None
@@ -213,6 +223,16 @@ def handoff(
     """A span of zero length in the giving agent's span ``under``, also where that has ended.
 
     The next agent of the target's name in the same trace links to it, unless it was not accepted.
+
+    Args:
+        under: the span of the agent that gives.
+        source: the name of that agent.
+        target: the name of the receiver.
+        mechanism: how, such as ``tool_call`` or ``command``.
+        reason: why, in the agent's own words.
+        payload: what was passed on.
+        returns_control: whether the giver goes on afterwards.
+        outcome: whether the receiver took it.
     """
     active = Active(f"handoff {source} -> {target}", "handoff")
     active.integration = under.integration
@@ -234,7 +254,14 @@ def paused_before(active: Active, session: str, *, lines: int = 50_000) -> list[
     """Links to where a session paused, as the local record tells of other processes. On the worker.
 
     Without the ``local`` backend there is nothing to look in, and the session alone joins the two.
-    ``lines``: how far back the record is read.
+
+    Args:
+        active: the span that goes on; its integration's pauses are looked for.
+        session: the id of the session.
+        lines: how far back the record is read.
+
+    Returns:
+        Links of reason ``resume``, at most 16; none where nothing was found.
     """
     from .store.files import Reading, list_files, records_backwards
 

@@ -3,9 +3,12 @@
 from .errors import Refused, Retry, guard, log, mistake
 from .lane import Backend
 from .patches import (
+    Begin,
+    Classify,
     Finish,
     Hook,
     Integration,
+    Note,
     Observe,
     Patch,
     Start,
@@ -18,8 +21,8 @@ from .settings import Settings
 from .streams import watch_body, watch_chunks
 
 __all__ = [
-    "Active", "Backend", "Extract", "Finish", "Hook", "Integration", "Observe", "Patch",
-    "Processor", "Refused", "Retry", "Run", "Runs", "Scope", "Settings", "Start", "Tap", "ambient",
-    "around", "current", "guard", "handoff", "log", "mistake", "paused_before", "snapshot",
-    "watch_body", "watch_chunks",
+    "Active", "Backend", "Begin", "Classify", "Extract", "Finish", "Hook", "Integration", "Note",
+    "Observe", "Patch", "Processor", "Refused", "Retry", "Run", "Runs", "Scope", "Settings", "Start",
+    "Tap", "ambient", "around", "current", "guard", "handoff", "log", "mistake", "paused_before",
+    "snapshot", "watch_body", "watch_chunks",
 ]  # fmt: skip

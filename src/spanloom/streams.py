@@ -114,7 +114,17 @@ class ChunkWatch(Watch):
 def watch_chunks(
     active: Active, stream: Any, tap: Tap, note: Callable[[BaseException], Any] | None = None
 ) -> None:
-    """Watch ``stream``, which has ``_iterator`` and ``response``, for the span ``active``."""
+    """Watch a stream object for the span ``active``, which ends with it.
+
+    Args:
+        active: has started; ``tap`` becomes its ``tap``.
+        stream: iterates over its own ``_iterator``, and closes its ``response``.
+        tap: gets every chunk.
+        note: as of a ``Patch``, for what is raised midway.
+
+    Raises:
+        AttributeError: ``stream`` is not of that shape.
+    """
     watch = ChunkWatch(active, tap, note)
     inner = stream._iterator
     if hasattr(inner, "__anext__"):
@@ -180,9 +190,14 @@ class BodyWatch(Watch):
 def watch_body(
     active: Active, response: Any, note: Callable[[BaseException], Any] | None = None
 ) -> None:
-    """Watch the body of an HTTP response (httpx's shape, either family) that nobody has read yet.
+    """Watch the body of an HTTP response that nobody has read yet, for the span ``active``.
 
-    ``active.watch`` then has the pieces for the extractor.
+    At most 16 MiB of it are kept.
+
+    Args:
+        active: has started; ``active.watch`` then has the pieces for the extractor.
+        response: of httpx's shape, with ``iter_bytes`` or ``aiter_bytes``, and ``close`` or ``aclose``.
+        note: as of a ``Patch``, for what is raised midway.
     """
     watch = BodyWatch(active, note)
     # The span keeps the pieces, not the watch: the watch must die with the response, so that a

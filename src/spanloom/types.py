@@ -568,43 +568,63 @@ class Span(Struct, frozen=True, kw_only=True):
     """One unit of work. ``detail`` says which kind; there is no second tag for it."""
 
     trace_id: int
-    """128 bits; hex only at the edges."""
+    """128 bits; in the record 32 lower-case hex digits, ``f"{trace_id:032x}"``."""
     span_id: int
-    """64 bits."""
+    """64 bits; in the record 16 lower-case hex digits, ``f"{span_id:016x}"``."""
     parent_id: int | None = None
+    """The ``span_id`` of the span above, as number and as hex; ``None`` for the root of a trace."""
     name: str
+    """What was done, such as ``chat gpt-4o-mini``."""
     detail: AnyDetail
+    """Its facts, in the class of its kind; ``span.kind`` is ``span.detail.kind``."""
     integration: str
     """Who recorded it: ``manual``, ``openai``, ..."""
     start_ns: int
+    """Nanoseconds since the Unix epoch; in the record ``start``, RFC 3339 in UTC."""
     end_ns: int | None = None
-    """``None`` while the span is pending; never before ``start_ns``."""
+    """Likewise; ``duration_ns`` is the difference. ``None`` while the span is pending; never before ``start_ns``."""
     status: Status = "ok"
+    """``pending``: still open; only backends with ``wants_pending`` see it."""
     error: Error | None = None
+    """What went wrong, where ``status`` is ``error`` or ``timeout``."""
     ended_by: str | None = None
     """Control flow that ended it without being an error: ``interrupt``, ``GeneratorExit``, ..."""
     complete: bool = True
     """False: the caller stopped reading before the end, and the facts stop there too."""
     session: Session | None = None
+    """The conversation that it belongs to."""
     user_id: str | None = None
+    """As given to ``spanloom.context``, by default hashed."""
     user_tier: str | None = None
+    """Such as ``free`` or ``pro``, as given."""
     feature: str | None = None
+    """The part of the program, as given."""
     budgets: tuple[str, ...] = ()
     """Names of the budgets in whose blocks it began."""
     request_id: str | None = None
+    """Of the program's own request, such as that of a web server."""
     tags: tuple[str, ...] = ()
+    """As given to ``spanloom.context``."""
     attributes: Mapping[str, Value] = {}
+    """Of this span alone: what the program added, and what an integration has no field for."""
     metadata: Mapping[str, Value] = {}
+    """What the program said with ``spanloom.context`` around this span."""
     events: tuple[AnyEvent, ...] = ()
+    """In order of time."""
     links: tuple[Link, ...] = ()
+    """Spans that it has to do with, in this trace or another."""
     trace_state: str | None = None
+    """W3C ``tracestate`` of the caller, passed on as it came."""
     resource: Resource = field(default_factory=Resource)
+    """Who recorded it."""
     redactions: tuple[Redaction, ...] = ()
+    """What was taken out, and where."""
     truncated: tuple[str, ...] = ()
     """Paths of the values that were cut."""
     faults: tuple[str, ...] = ()
     """What we could not do for this span, such as a failing extractor."""
     blobs: tuple[Blob, ...] = ()
+    """The bytes of its images, audio and files, by hash; the record stores them beside the lines."""
 
     @property
     def kind(self) -> Kind:

@@ -14,8 +14,9 @@ from tests.docs.running import Place, reader_provider
 from tests.docs.shown import agree
 
 import spanloom
-from spanloom import settings
+from spanloom import sdk, settings, testing, types
 from spanloom.cli import COMMANDS
+from spanloom.testing import contracts
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -139,6 +140,27 @@ def test_public_names_are_documented() -> None:
     assert_documented("reference/api.md", [f"spanloom.{n}" for n in spanloom.__all__])
     for public in spanloom.__all__:
         assert getattr(spanloom, public).__doc__, f"spanloom.{public} has no docstring"
+
+
+@pytest.mark.parametrize(
+    ("module", "page"), [(sdk, "sdk"), (testing, "testing"), (contracts, "testing")]
+)
+def test_names_for_plugins_are_documented(module: ModuleType, page: str) -> None:
+    """Each has a heading, and under it more than how it is called."""
+    assert_documented(f"reference/{page}.md", [f"{module.__name__}.{n}" for n in module.__all__])
+    text = FENCE.sub("", TEXTS[DOCS / f"reference/{page}.md"])
+    sections = re.findall(r"^#+ `([^`]+)`\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert [name for name, said in sections if not said.strip()] == []
+
+
+def test_types_are_documented() -> None:
+    """Every field of every type of the event model that a plugin can make or gets."""
+    text = TEXTS[DOCS / "reference/types.md"]
+    for kind in {types.Span, types.Usage, types.Message, *types.DETAILS.values()}:
+        (section,) = re.findall(
+            rf"^## `{kind.__name__}`\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL
+        )
+        assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(kind.__struct_fields__)
 
 
 def test_settings_are_documented() -> None:

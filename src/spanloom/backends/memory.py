@@ -51,11 +51,17 @@ class MemoryBackend:
         ]
 
     def clear(self) -> None:
+        """Forget all of them."""
         with self._lock:
             self._spans.clear()
             self._open.clear()
 
     def export(self, batch: Sequence[Span], /) -> None:
+        """Keep the batch.
+
+        Raises:
+            Refused: ``max_spans`` are kept already.
+        """
         refused = 0
         with self._lock:
             for span in batch:

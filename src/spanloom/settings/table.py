@@ -67,7 +67,7 @@ _LIMITS = "Limits"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What a running recorder obeys. Made by ``load``; the defaults stand here and nowhere else."""
+    """What a running recorder obeys: one field for each setting. The defaults stand here and nowhere else."""
 
     backends: Annotated[
         tuple[object, ...],

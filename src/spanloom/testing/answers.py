@@ -90,7 +90,10 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Any JSON object (or bytes) as the whole body: for the endpoints that have no own type."""
+    """Any JSON object (or bytes) as the whole body: for the endpoints that have no own type.
+
+    ``delay_s`` is the wait before the first byte.
+    """
 
     body: Mapping[str, Any] | bytes
     status: int = 200
@@ -100,7 +103,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """An error status with the provider's JSON error. Empty fields are filled by status."""
+    """An error status with the provider's JSON error. Empty fields are filled by status.
+
+    ``delay_s`` is the wait before the first byte.
+    """
 
     status: int
     code: str | None = ""
@@ -126,7 +132,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """Say nothing for so long, then close. ``after_chunks`` events of a stream come before."""
+    """Say nothing for ``seconds``, then close. ``after_chunks`` events of a stream come before."""
 
     seconds: float
     after_chunks: int | None = None
@@ -166,6 +172,7 @@ class Garbage:
 
 Failure = Reset | Hang | ErrorInStream | Truncate
 Answer = Chat | Body | Error | Failure | Garbage
+"""Whatever a provider may be told to say. ``answer`` of a failure is what it breaks off; None: random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +207,8 @@ class Exchange:
 
     ``number`` counts requests in the order they arrived, from 1. ``path`` includes the query.
     ``status`` is 0 where no status line was sent. ``endpoint`` is the path without its prefix,
-    such as ``/chat/completions``; empty when unknown.
+    such as ``/chat/completions``; empty when unknown. ``raw`` is the whole request, ``json`` its parsed
+    body or None, ``answer`` what the client was told. ``start_ns`` and ``end_ns`` are times since the epoch.
     """
 
     number: int

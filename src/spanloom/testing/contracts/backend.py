@@ -27,7 +27,7 @@ MARK = "vermilion marmalade"
 
 @dataclass(frozen=True)
 class Received:
-    """A span as it is found again where the backend put it."""
+    """A span as it is found again where the backend put it. Ids are numbers, times since the epoch."""
 
     trace_id: int
     span_id: int
@@ -80,7 +80,7 @@ class BackendContract:
         raise NotImplementedError
 
     def read_back(self, backend: Backend, place: Path) -> Written:
-        """What ``backend`` has delivered so far, read from where it delivers to."""
+        """What ``backend`` has delivered so far, read from where it delivers to. Before or after ``close``."""
         raise NotImplementedError
 
     def fail(self, backend: Backend, place: Path) -> None:
@@ -325,6 +325,7 @@ class InstalledBackendContract(BackendContract):
     """For a backend with an entry point: also made by its name."""
 
     entry_point: str
+    """What users write in ``backends=[...]``."""
 
     def options(self, place: Path) -> dict[str, Any]:
         """Settings that make it deliver to ``place``, as a user would write them."""

@@ -13,8 +13,7 @@ from spanloom.testing.contracts.weight import WeightCases
 class IntegrationContract(
     AnswerCases, StreamCases, ContextCases, PrivacyCases, PatchingCases, WeightCases
 ):
-    """All cases. A test module needs a subclass whose name begins with ``Test``.
+    """All cases. Subclass it with ``scenarios``, an object of your own ``Scenarios``.
 
-    class TestMine(IntegrationContract):
-        scenarios = MyScenarios()
+    The name of the subclass begins with ``Test``, for pytest to find it.
     """

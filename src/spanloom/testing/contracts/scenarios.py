@@ -90,7 +90,8 @@ class Scenarios:
     framework: str
     """The module whose import is "importing the framework"."""
     failures: Sequence[str] = tuple(FAILURES)
-    """Which of ``FAILURES`` the framework can meet."""
+    """Which failures it can meet: ``bad_request``, ``auth``, ``permission``, ``not_found``, ``rate_limit``,
+    ``server``, ``overloaded``, ``connection``, ``timeout``."""
     repeats: int = 2000
     """Calls of the case about leaks."""
     beside_others: bool = True
