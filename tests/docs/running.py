@@ -35,6 +35,12 @@ assert loaded.config is not None, "no settings were found in it"
 assert len(plugins.backends(loaded)) == len(loaded.backends)
 assert len(plugins.processors(loaded)) == len(loaded.processors)
 """
+LOADED = """
+import sys
+from importlib.metadata import EntryPoint
+for place in sys.argv[1:]:
+    EntryPoint("", place, "").load()
+"""
 PRICED = """
 import spanloom
 spanloom.init(backends=["memory"], prices="prices.toml")
@@ -140,7 +146,7 @@ class Place:
         name = Path(block.file or "").name
         code = PRICED if name == "prices.toml" else CONFIGURED
         if name == "pyproject.toml" and "spanloom" not in found.get("tool", {}):
-            return wrong_entry_points(found)
+            return wrong_entry_points(found) or self._not_loaded(found)
         folder = self.scratch / f"toml-{block.line}"
         folder.mkdir()
         (folder / name).write_text(block.text, encoding="utf-8")
@@ -149,6 +155,18 @@ class Place:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         return done.stderr if done.returncode else None
+
+    def _not_loaded(
+        self, found: Mapping[str, Mapping[str, Mapping[str, Mapping[str, str]]]]
+    ) -> str:
+        """Entry points behind which there is nothing, where the page's plugins are installed."""
+        groups = found.get("project", {}).get("entry-points", {}).values()
+        places = [place for points in groups for place in points.values()]
+        done = subprocess.run(
+            [sys.executable, "-c", LOADED, *places], cwd=self.directory, env=self.environ,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.stderr
 
 
 GROUPS = {f"spanloom.{kind}" for kind in ("integrations", "processors", "backends", "recognisers")}

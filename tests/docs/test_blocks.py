@@ -113,6 +113,7 @@ def test_commands_fail_one_by_one(tmp_path: Path) -> None:
         ("spanloom.toml", "[processors.tenannt]"),
         ("pyproject.toml", '[tool.spanloom]\ncontent = "some"'),
         ("pyproject.toml", '[project.entry-points."spanloom.backend"]\nx = "y:z"'),
+        ("pyproject.toml", '[project.entry-points."spanloom.backends"]\nx = "spanloom_parrot:No"'),
         ("prices.toml", '[[model]]\nname = "m"\ninputs = 1.0'),
     ],
 )
