@@ -4,11 +4,13 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from .errors import guard, mistake
-from .recorder import Active, current, raw_context, set_raw_context
+from .generators import Turns, afollowing, following
+from .recorder import Active, current
 from .types import DETAILS, AnyDetail, Document, Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -61,9 +63,9 @@ def decorated(
     label = str(name or getattr(target, "__name__", None) or type(target).__name__)
     make = _Recipe(target, kind, label, attributes, owner).begin
     if inspect.isasyncgenfunction(target):
-        return _async_generator(target, make)
+        return _generator(afollowing, target, make)
     if inspect.isgeneratorfunction(target):
-        return _generator(target, make)
+        return _generator(following, target, make)
     if inspect.iscoroutinefunction(target):
         return _coroutine(target, make)
     return _function(target, make)
@@ -340,107 +342,31 @@ class _Yielded:
         return [*self.items, *missing]
 
 
-class _Turns:
-    """The span is current while the generator's body runs, and not while its consumer does."""
+class _Follower:
+    """A decorated generator: what it yields is its output."""
 
     def __init__(self, active: Active) -> None:
         self.active = active
-        self.inside: Any = raw_context()
-        active.detach()
-        self.outside: Any = None
+        self.turns: AbstractContextManager[None] = Turns(active)
+        self._yielded = _Yielded()
+        self.feed = self._yielded.add
 
-    def __enter__(self) -> None:
-        self.outside = raw_context()
-        set_raw_context(self.inside)
+    def end(self, error: BaseException | None = None, *, early: bool = False) -> None:
+        if error is not None:
+            self.active.complete = False
+        if error is None or isinstance(error, GeneratorExit):
+            _end(self.active, self._yielded.value())
+        else:
+            self.active.response = self._yielded.value()
+            _end(self.active, error=error)
 
-    def __exit__(self, *_exc: object) -> None:
-        self.inside = raw_context()
-        set_raw_context(self.outside)
 
-
-def _generator(target: Any, begin: Begin) -> Any:
-    @functools.wraps(target)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        inner = target(*args, **kwargs)  # first: wrong arguments are no call
+def _generator(wrap: Callable[[Any, Any], Any], target: Any, begin: Begin) -> Any:
+    def follow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Follower | None:
         active = begin(args, kwargs)
-        if active is None:
-            return (yield from inner)
-        yielded, turns = _Yielded(), _Turns(active)
-        send: Any = None
-        step: Callable[[], Any] = functools.partial(next, inner)
-        try:
-            while True:
-                with turns:
-                    item = step()
-                yielded.add(item)
-                try:
-                    send = yield item
-                    step = functools.partial(inner.send, send)
-                except GeneratorExit:
-                    active.complete = False
-                    with turns:
-                        inner.close()
-                    raise
-                except BaseException as thrown:
-                    step = functools.partial(inner.throw, thrown)
-        except StopIteration as stop:
-            _end(active, yielded.value())
-            return stop.value
-        except GeneratorExit:
-            _end(active, yielded.value())
-            raise
-        except BaseException as error:
-            active.response = yielded.value()
-            active.complete = False
-            _end(active, error=error)
-            raise
+        return _Follower(active) if active is not None else None
 
-    return call
-
-
-def _async_generator(target: Any, begin: Begin) -> Any:
-    @functools.wraps(target)
-    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        inner = target(*args, **kwargs)
-        active = begin(args, kwargs)
-        turns = _Turns(active) if active is not None else None
-        yielded = _Yielded()
-        step: Any = inner.__anext__()
-        try:
-            while True:
-                if turns is None:
-                    item = await step
-                else:
-                    with turns:
-                        item = await step
-                    yielded.add(item)
-                try:
-                    step = inner.asend((yield item))
-                except GeneratorExit:
-                    if active is not None and turns is not None:
-                        active.complete = False
-                        with turns:
-                            await inner.aclose()
-                    else:
-                        await inner.aclose()
-                    raise
-                except BaseException as thrown:
-                    step = inner.athrow(thrown)
-        except StopAsyncIteration:
-            if active is not None:
-                _end(active, yielded.value())
-        except GeneratorExit:
-            if active is not None:
-                _end(active, yielded.value())
-            raise
-        except BaseException as error:
-            if active is not None:
-                active.response = yielded.value()
-                active.complete = False
-                _end(active, error=error)
-            raise
-
-    return call
+    return wrap(target, follow)
 
 
 def _class(target: Any, kind: Kind, name: str | None, attributes: dict[str, Any]) -> Any:

@@ -18,10 +18,11 @@ from weakref import WeakSet
 
 from msgspec import Struct, field
 
-from . import build, faults
+from . import build, faults, generators
 from .errors import describe, guard, log, mistake
+from .generators import Follower, GeneratorWatch, afollowing, followed, following
 from .imports import after_import, imported
-from .recorder import Active, Extract, current
+from .recorder import Active, Extract, Tap, current
 from .types import ErrorType, Kind, Session
 
 GROUP = "spanloom.integrations"
@@ -65,6 +66,10 @@ class Patch(Struct, frozen=True, kw_only=True):
             application's thread; None: this call is none of ours.
         finish: called with the span and the returned object; ends the span or hands it to a
             watch. Without it the span ends with the object.
+        tap: for what is, or returns, a plain generator, sync or async: called with the span when it
+            begins, and gives what gets each item. The span ends with the generator, ``finish`` is
+            for calls that return something else. Of a generator function it begins with the first
+            item that is asked for.
         note: what to remember of an exception: a small mapping. On the application's thread.
         classify: the error type of such a note and the exception's class names. On the worker.
         optional: the target does not exist in all supported versions.
@@ -73,6 +78,7 @@ class Patch(Struct, frozen=True, kw_only=True):
     target: str
     begin: Begin
     finish: Finish | None = None
+    tap: Callable[[Active], Tap] | None = None
     note: Note | None = None
     classify: Classify | None = None
     optional: bool = False
@@ -368,16 +374,16 @@ def _resolve(target: str) -> tuple[Any, str, Any, bool]:
 
 
 def _beneath(original: Any) -> Any:
-    """Without the wrapper of an earlier copy of this module, which a re-import of spanloom leaves."""
-    while (
-        getattr(getattr(original, "__code__", None), "co_filename", None) == _FILE
-        and original.__globals__ is not globals()
-    ):
+    """Without the wrapper of an earlier copy of this package, which a re-import of spanloom leaves."""
+    while True:
+        file = getattr(getattr(original, "__code__", None), "co_filename", None)
+        if file not in _OURS or original.__globals__ is _OURS[file]:
+            return original
         original = original.__wrapped__
-    return original
 
 
-_FILE = _beneath.__code__.co_filename
+_OURS = {_beneath.__code__.co_filename: globals(), following.__code__.co_filename: vars(generators)}
+"""The modules whose functions are wrappers, by file."""
 
 
 def _switch_off(live: Live, why: str) -> None:
@@ -478,7 +484,11 @@ def _open(live: Live, row: Patch, instance: Any, args: Sequence[Any], kwargs: An
         return None
 
 
-def _close(active: Active, row: Patch, result: Any) -> None:
+def _close(active: Active, row: Patch, result: Any) -> Any:
+    """End the span with ``result``, or when it ends. Returns what the caller gets."""
+    if row.tap is not None and (inspect.isgenerator(result) or inspect.isasyncgen(result)):
+        watch = _watched(active, row)
+        return followed(result, watch) if watch is not None else result
     try:
         if row.finish is None:
             active.end(result)
@@ -489,6 +499,20 @@ def _close(active: Active, row: Patch, result: Any) -> None:
             faults.of_caller(active, "finish", exc)
         finally:
             active.end(result)
+    return result
+
+
+def _watched(active: Active, row: Patch) -> Follower | None:
+    """The watch of a generator; None: its tap cannot be made, and the span has ended."""
+    try:
+        assert row.tap is not None
+        return GeneratorWatch(active, row.tap(active), row.note)
+    except Exception as exc:
+        try:
+            faults.of_caller(active, "tap", exc)
+        finally:
+            active.end()
+    return None
 
 
 def _fail(active: Active, row: Patch, error: BaseException) -> None:
@@ -504,6 +528,20 @@ def _fail(active: Active, row: Patch, error: BaseException) -> None:
 
 
 def _recorder(live: Live, row: Patch, original: Any, bound: bool) -> Any:
+    if row.tap is not None:
+
+        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Follower | None:
+            instance = args[0] if bound and args else None
+            if not live.wants(instance):
+                return None
+            active = _open(live, row, instance, args[1:] if bound else args, kwargs)
+            return _watched(active, row) if active is not None else None
+
+        if inspect.isgeneratorfunction(original):
+            return following(original, begin)
+        if inspect.isasyncgenfunction(original):
+            return afollowing(original, begin)
+
     if inspect.iscoroutinefunction(original):
 
         @functools.wraps(original)
@@ -519,8 +557,7 @@ def _recorder(live: Live, row: Patch, original: Any, bound: bool) -> Any:
             except BaseException as error:
                 _fail(active, row, error)
                 raise
-            _close(active, row, result)
-            return result
+            return _close(active, row, result)
 
         return arecord
 
@@ -540,8 +577,7 @@ def _recorder(live: Live, row: Patch, original: Any, bound: bool) -> Any:
         if inspect.iscoroutine(result):  # asking the function misses decorated ones
             active.detach()
             return _drive(active, row, result)
-        _close(active, row, result)
-        return result
+        return _close(active, row, result)
 
     return record
 
@@ -553,8 +589,7 @@ async def _drive(active: Active, row: Patch, coroutine: Any) -> Any:
     except BaseException as error:
         _fail(active, row, error)
         raise
-    _close(active, row, result)
-    return result
+    return _close(active, row, result)
 
 
 def _observer(live: Live, row: Observe, original: Any) -> Any:
