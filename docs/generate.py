@@ -120,7 +120,7 @@ def _prose(thing: object) -> str:
             lines.append(f"- `{match[1]}`: {match[2]}")
         else:
             section = section and (not line or line.startswith("    "))
-            continues = section and lines[-1].startswith("- ")
+            continues = section and lines[-1].startswith(("- ", "  "))
             lines.append(re.sub(r"^ {4,}", "  " if continues else "", line))
     return _marked("\n".join(lines))
 
