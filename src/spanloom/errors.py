@@ -53,7 +53,7 @@ class _Guard:
     """``with guard:`` around work of the recorder on a program's thread. Never around the program's call.
 
     An exception inside is counted and logged, and goes no further. Under SPANLOOM_STRICT it does.
-    ``guard.fault(exc)`` does the same with an exception that was caught.
+    ``guard.fault(exc, whose)`` does the same with an exception that was caught, and names whose it is.
     """
 
     faults: int = 0

@@ -552,8 +552,8 @@ class Pipeline:
                 # is its skeleton, so that its children have a parent.
                 if self._fault(f"processor {_name(process)}", exc):
                     log.warning(
-                        "spanloom: processor %s failed: %s; the span's content is withheld",
-                        _name(process), type(exc).__name__,
+                        "spanloom: processor %s failed: %s at %s; the span's content is withheld",
+                        _name(process), type(exc).__name__, place(exc.__traceback__),
                     )  # fmt: skip
                 return build.skeleton(
                     active, self.resource, f"processor failed: {type(exc).__name__}"

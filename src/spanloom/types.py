@@ -58,9 +58,12 @@ class Media(Part, frozen=True, kw_only=True, omit_defaults=True, tag="media"):
     media: Literal["image", "audio", "video", "file"]
     mime_type: str | None = None
     url: str | None = None
+    """Where it lies, if it was given by address."""
     file_id: str | None = None
+    """The provider's id, if it was uploaded before."""
     name: str | None = None
     sha256: str | None = None
+    """Of its bytes, which are a ``Blob`` of the same span."""
     size_bytes: int | None = None
 
 
@@ -69,6 +72,7 @@ class ToolRequest(Part, frozen=True, kw_only=True, omit_defaults=True, tag="tool
 
     name: str
     id: str | None = None
+    """By which the result names it."""
     arguments: Value = None
     server_side: bool = False
     """The provider runs it itself (web search, code interpreter)."""
@@ -97,6 +101,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     role: Role
     parts: tuple[MessagePart, ...] = ()
     name: str | None = None
+    """Of the author, where one role has several."""
 
 
 class ToolDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -155,8 +160,10 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     number: int
     reason: str
+    """An error type, or the word of the library."""
     http_status: int | None = None
     time_ns: int | None = None
+    """When it was made, or given up."""
 
 
 class CacheHit(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -197,17 +204,27 @@ class ModelCall(Detail, frozen=True, kw_only=True, omit_defaults=True):
     response_model: str | None = None
     """As answered."""
     response_id: str | None = None
+    """The provider's id of the answer."""
     operation: str | None = None
+    """What was asked for: ``chat``, ``text_completion``, ``embeddings``, ``speech``, ..."""
     server_address: str | None = None
+    """Host that the request went to."""
     server_port: int | None = None
     usage: Usage | None = None
     cost: Cost | None = None
+    """Filled in by spanloom; an integration gives only what the provider itself said."""
     provider_request_id: str | None = None
+    """The provider's id of the request, as its support asks for."""
     http_status: int | None = None
+    """Of the last attempt."""
     attempts: tuple[Attempt, ...] = ()
+    """Those that were tried again, the last one not among them."""
     fallback_from: str | None = None
+    """The model that failed before this one was asked."""
     fallback_to: str | None = None
+    """The model that was asked in its place."""
     cache: CacheHit | None = None
+    """Whether the answer came from a cache."""
 
 
 class LLMCall(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="llm"):
@@ -216,17 +233,24 @@ class LLMCall(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="llm
     kind: ClassVar[Kind] = "llm"
 
     input: tuple[Message, ...] = ()
+    """All messages that were sent, in order."""
     output: tuple[Message, ...] = ()
     """One message for each choice."""
     tools: tuple[ToolDefinition, ...] = ()
+    """Those that the model was offered."""
     stream: bool = False
+    """Whether the answer came in pieces."""
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    """Of the answer, at most."""
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    """Texts at which the model was to stop."""
     choices: int | None = None
+    """How many answers were asked for."""
     reasoning_effort: str | None = None
+    """In the provider's words."""
     response_format: Value = None
     tool_choice: Value = None
     params: Mapping[str, Value] = {}
@@ -240,23 +264,32 @@ class LLMCall(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="llm
     output_tokens_per_s: float | None = None
     """Output tokens after the first chunk, over the time after the first chunk."""
     chunks: int | None = None
+    """How many had content."""
     service_tier: str | None = None
+    """As answered; it may change the price."""
     system_fingerprint: str | None = None
+    """Of the provider's own set-up."""
     conversation_id: str | None = None
+    """The provider's own, which is the session where nobody named another."""
     previous_response_id: str | None = None
+    """The answer that this call goes on from."""
     prompt: Prompt | None = None
+    """The managed prompt that it was made from."""
     prompt_fingerprint: str | None = None
     """Of the system messages and the tools: a change of prompt is seen though nobody marked it."""
     params_fingerprint: str | None = None
+    """Of the parameters."""
 
 
 class Embedding(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="embedding"):
     kind: ClassVar[Kind] = "embedding"
 
     input: Value = None
+    """The texts."""
     count: int | None = None
     """How many vectors came back."""
     dimensions: int | None = None
+    """Of each vector."""
     encoding: str | None = None
 
 
@@ -265,7 +298,9 @@ class Rerank(ModelCall, frozen=True, kw_only=True, omit_defaults=True, tag="rera
 
     query: Value = None
     candidates: int | None = None
+    """How many documents were given."""
     top_n: int | None = None
+    """How many were asked for."""
     documents: tuple[Document, ...] = ()
     """In the new order, with the new scores."""
 
@@ -292,6 +327,7 @@ class Agent(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="agent"):
     kind: ClassVar[Kind] = "agent"
 
     agent: str | None = None
+    """Its name."""
     agent_id: str | None = None
     role: str | None = None
     """``supervisor`` or ``worker``, where the framework says so."""
@@ -305,6 +341,7 @@ class Tool(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="tool"):
     kind: ClassVar[Kind] = "tool"
 
     tool: str | None = None
+    """Its name."""
     call_id: str | None = None
     """The id of the model's request that asked for it."""
     type: str | None = None
@@ -312,6 +349,7 @@ class Tool(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="tool"):
     input: Value = None
     output: Value = None
     is_error: bool = False
+    """It answered, and the answer is an error."""
 
 
 class Handoff(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="handoff"):
@@ -320,7 +358,9 @@ class Handoff(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="handof
     kind: ClassVar[Kind] = "handoff"
 
     source: str | None = None
+    """The agent that gives."""
     target: str | None = None
+    """The agent that is to take over."""
     mechanism: str | None = None
     """``tool_call``, ``command``, ``return_value``, ``native`` or the caller's own word."""
     reason: str | None = None
@@ -336,6 +376,7 @@ class Retrieval(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="retr
     source: str | None = None
     """The index or collection."""
     top_k: int | None = None
+    """How many were asked for."""
     filter: Value = None
     documents: tuple[Document, ...] = ()
     output: Value = None
@@ -347,12 +388,15 @@ class Memory(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="memory"
     kind: ClassVar[Kind] = "memory"
 
     operation: str | None = None
+    """``read``, ``write``, ``search``, ``delete``, ..."""
     store: str | None = None
+    """Its class or name."""
     keys: tuple[str, ...] = ()
     query: Value = None
     input: Value = None
     output: Value = None
     hit: bool | None = None
+    """Whether anything was found."""
 
 
 class Guardrail(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="guardrail"):
@@ -369,9 +413,13 @@ class Guardrail(Detail, frozen=True, kw_only=True, omit_defaults=True, tag="guar
     input: Value = None
     output: Value = None
     triggered: bool | None = None
+    """Whether it found something."""
     categories: tuple[str, ...] = ()
+    """Those that it found."""
     scores: Mapping[str, float] = {}
+    """By category."""
     action: str | None = None
+    """What was done about it."""
     usage: Usage | None = None
 
 
@@ -504,8 +552,11 @@ class Error(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     type: ErrorType
     message: str
+    """Of the exception."""
     class_name: str | None = None
+    """Of the exception, with its module."""
     code: str | None = None
+    """The provider's own."""
     stack: tuple[str, ...] = ()
     """Innermost call last: ``file:line in function``."""
 

@@ -34,6 +34,8 @@ def make_handler() -> "BaseCallbackHandler":
         raise_error = True  # only under SPANLOOM_STRICT does anything come out
 
     def forward(name: str, method: Callable[..., None]) -> Any:
+        whose = f"`{name}` of integration 'langchain'"
+
         def hear(
             self: Any, *args: Any, run_id: Any, parent_run_id: Any = None, **kwargs: Any
         ) -> None:
@@ -42,13 +44,13 @@ def make_handler() -> "BaseCallbackHandler":
                 id, over = getattr(run_id, "int", run_id), getattr(parent_run_id, "int", None)
                 method(*args, run_id=id, parent_run_id=over or parent_run_id, **kwargs)
             except Exception as exc:
-                guard.fault(exc)
+                guard.fault(exc, whose)
 
         def hear_of_graph(self: Any, event: Any) -> None:
             try:
                 method(event, run_id=getattr(event.run_id, "int", event.run_id))
             except Exception as exc:
-                guard.fault(exc)
+                guard.fault(exc, whose)
 
         heard = hear_of_graph if name in OF_GRAPHS else hear
         heard.__name__ = name
