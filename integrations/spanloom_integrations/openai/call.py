@@ -22,6 +22,7 @@ from spanloom.types import (
 
 from .usage import cost, usage
 from .values import (
+    LISTS,
     Raw,
     as_mapping,
     integer,
@@ -265,7 +266,7 @@ def parts(content: Any) -> list[MessagePart]:
     """Content of a message: a text, or a list of parts of chat's or responses' kinds."""
     if isinstance(content, str):
         return [Text(text=content)] if content else []
-    if isinstance(content, list | tuple):
+    if isinstance(content, LISTS):
         return [part(raw) for raw in content]
     if content is None:
         return []

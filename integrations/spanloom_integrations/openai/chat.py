@@ -34,7 +34,7 @@ from .call import (
     tools,
 )
 from .errors import failure
-from .values import Raw, as_mapping, items, mapping, objects, parsed, plain, text, words
+from .values import LISTS, Raw, as_mapping, items, mapping, objects, parsed, plain, text, words
 
 _MODELLED = frozenset({
     "role", "content", "name", "refusal", "tool_calls", "function_call", "tool_call_id", "audio",
@@ -90,7 +90,7 @@ def message(raw: Raw) -> Message:
     if role == "tool":
         result: Any = content
         more: tuple[MessagePart, ...] = ()
-        if isinstance(content, list | tuple):
+        if isinstance(content, LISTS):
             result, more = tool_content(parts(content))
         given = ToolResult(id=words(raw, "tool_call_id"), name=words(raw, "name"), result=result)
         return Message(role="tool", parts=(given, *more))
@@ -118,7 +118,7 @@ def answer(raw: Raw, audio_form: str | None) -> tuple[MessagePart, ...]:
     if reasons or details:
         found.append(_reasoning(reasons, details))
     content = get("content")
-    if isinstance(content, list | tuple):
+    if isinstance(content, LISTS):
         for piece in content:
             found += _piece(piece)
     elif content:
@@ -146,7 +146,7 @@ def answer(raw: Raw, audio_form: str | None) -> tuple[MessagePart, ...]:
 
 
 def _reasoning(reasons: Any, details: Any) -> Reasoning:
-    held = [as_mapping(d) for d in details] if isinstance(details, list | tuple) else []
+    held = [as_mapping(d) for d in details] if isinstance(details, LISTS) else []
     encrypted = any(d.get("type") == "reasoning.encrypted" for d in held)
     if not isinstance(reasons, str):
         # OpenRouter repeats the text here, so it is read only where it lies nowhere else
@@ -159,7 +159,7 @@ def _piece(piece: Any) -> list[MessagePart]:
     raw = as_mapping(piece)
     if raw.get("type") == "thinking":  # Mistral
         thought = raw.get("thinking")
-        if isinstance(thought, list | tuple):
+        if isinstance(thought, LISTS):
             thought = "".join([text(as_mapping(t), "text") or "" for t in thought])
         return [Reasoning(text=thought if isinstance(thought, str) else None)]
     return parts([piece])

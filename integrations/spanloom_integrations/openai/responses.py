@@ -26,6 +26,7 @@ from spanloom.types import (
 from .call import ROLES, Facts, base, data_url, fingerprint, part, parts, request, timing, tools
 from .chat import tool_content
 from .values import (
+    LISTS,
     Raw,
     as_mapping,
     boolean,
@@ -159,7 +160,7 @@ def messages(value: Any) -> list[Message]:
     """The request's input: a text, or items; what the assistant said in a row is one message."""
     if isinstance(value, str):
         return [Message(role="user", parts=(Text(text=value),))]
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, LISTS):
         return []
     found: list[Message] = []
     joining = False

@@ -20,6 +20,7 @@ from .call import Facts, base, parts, request, timing
 from .errors import failure
 from .usage import usage
 from .values import (
+    LISTS,
     NOTHING,
     Raw,
     as_mapping,
@@ -50,7 +51,7 @@ def parse_embedding(body: Raw, reply: Raw | None, facts: Facts) -> Embedding:
 
 
 def _size(vector: Any) -> int | None:
-    if isinstance(vector, list | tuple):
+    if isinstance(vector, LISTS):
         return len(vector)
     if isinstance(vector, str) and vector:  # base64 of 32-bit floats
         return (len(vector) * 3 // 4 - vector[-2:].count("=")) // 4
@@ -128,7 +129,7 @@ def _prompts(given: Any) -> tuple[Message, ...]:
         return ()
     if isinstance(given, str):
         return (Message(role="user", parts=(Text(text=given),)),)
-    if isinstance(given, list | tuple) and given and not isinstance(given[0], int):
+    if isinstance(given, LISTS) and given and not isinstance(given[0], int):
         return tuple([Message(role="user", parts=(_prompt(g),)) for g in given])
     return (Message(role="user", parts=(_prompt(given),)),)
 

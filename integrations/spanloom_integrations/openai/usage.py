@@ -113,7 +113,7 @@ def cost(raw: Any) -> Cost | None:
             fee = {"gateway": total, "upstream": upstream}
             return Cost(total_usd=total + upstream, components_usd=fee, source="gateway")
         return Cost(total_usd=total, source="gateway")
-    ticks = _money(raw, "cost_in_usd_ticks")
+    ticks = _money(raw, "cost_in_usd_ticks") if "cost_in_usd_ticks" in raw else None
     return None if ticks is None else Cost(total_usd=ticks / _XAI_TICKS_PER_USD, source="provider")
 
 

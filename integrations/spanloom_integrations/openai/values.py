@@ -5,7 +5,7 @@ type, so that a parser needs no ``except``: a compatible server may send anythin
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import json
@@ -15,6 +15,9 @@ Raw = Mapping[str, Any]
 
 NOTHING: Raw = {}
 _SCALARS = frozenset({str, int, float, bool, type(None), bytes})
+LISTS: Final = (list, tuple)
+"""For ``isinstance``: a union written there would be made anew each time."""
+_NUMBERS: Final = (int, float)
 _DEPTH = 64
 _SECRETS = frozenset({
     "api_key", "apikey", "api-key", "key", "authorization", "x-api-key", "access_token", "password",
@@ -50,7 +53,7 @@ def whole(value: Any) -> int | None:
 
 def number(raw: Raw, key: str) -> float | None:
     value = raw.get(key)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value if isinstance(value, _NUMBERS) and not isinstance(value, bool) else None
 
 
 def boolean(raw: Raw, key: str) -> bool | None:
@@ -79,7 +82,7 @@ def as_mapping(value: Any) -> Raw:
 
 def items(raw: Raw, key: str) -> Sequence[Any]:
     value = raw.get(key)
-    return value if isinstance(value, list | tuple) else ()
+    return value if isinstance(value, LISTS) else ()
 
 
 def objects(raw: Raw, key: str) -> Iterator[Raw]:
@@ -112,7 +115,7 @@ def without_secrets(value: Any, depth: int = 0) -> Any:
             else without_secrets(v, depth + 1)
             for k, v in value.items()
         }
-    if isinstance(value, list | tuple) and depth < _DEPTH:
+    if isinstance(value, LISTS) and depth < _DEPTH:
         return [without_secrets(v, depth + 1) for v in value]
     return value
 
@@ -169,11 +172,11 @@ def plain(value: Any, depth: int = 0) -> Any:
     if given is None:
         return value
     known = _aliases[kind] if kind in _aliases else _learn(kind)
-    out = {}
-    for name, v in list(value.__dict__.items()):
-        if name in given and name not in _LOCAL:
-            if known is not None:
-                name = known.get(name, name)
+    out: dict[str, Any] = {}
+    for name, v in value.__dict__.copy().items():  # the program may be changing it
+        if name in given:
+            if known is not None and not (name := known.get(name, name)):
+                continue
             out[name] = v if type(v) in _SCALARS else plain(v, depth + 1)
     extra = getattr(value, "__pydantic_extra__", None)
     if extra:
@@ -183,13 +186,14 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def _learn(kind: type) -> Mapping[str, str] | None:
-    """Names on the wire that are no Python names, such as ``self-harm/intent``."""
+    """Names on the wire that are no Python names, such as ``self-harm/intent``; empty: it is not there."""
     declared = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__fields__", None) or {}
     found = {
         name: alias
         for name, about in declared.items()
         if isinstance(alias := getattr(about, "alias", None), str) and alias != name
     }
+    found |= dict.fromkeys(_LOCAL & declared.keys(), "")
     if len(_aliases) < 10_000:  # generic classes are made without end
         _aliases[kind] = found or None
     return found or None
