@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from ..types import Cost, LLMCall, ModelCall, Rerank, Usage
-from .table import MINUTE_NS, PER, PER_TOKENS, Asked, Prices, Rates, Stepped, Unit
+from .table import MINUTE_NS, PER, PER_TOKENS, Asked, Prices, Rate, Rates, Unit
 
 ZERO = Decimal(0)
 
@@ -44,14 +44,14 @@ def price(call: ModelCall, start_ns: int, prices: Prices) -> Cost:
         counts["request"] = 1
     components: dict[str, Decimal] = {}
     for unit, count in counts.items():
-        rate = _rate(rates, unit)
-        if rate is None:
+        rate = rates.get(unit)
+        if rate is None and (rate := _instead(rates, unit)) is None:
             return Cost(reason=f"{model.id} has no price for {unit}", prices_date=table.date)
-        usd = rate.at((usage and usage.input) or 0) if isinstance(rate, Stepped) else rate
+        usd = rate if isinstance(rate, Decimal) else rate.at((usage and usage.input) or 0)
         name = _COMPONENT.get(unit, unit)
         amount = usd * (count if type(count) is int else Decimal(str(count)))
         amount /= PER.get(unit, PER_TOKENS)
-        components[name] = components.get(name, ZERO) + amount
+        components[name] = components[name] + amount if name in components else amount
     if not components and (usage is None or (usage.input is None and usage.output is None)):
         return Cost(reason="the usage tells of no tokens", prices_date=table.date)
     return Cost(
@@ -74,13 +74,12 @@ def _asked(call: ModelCall) -> Asked:
     return (("processing", "batch"),) if tier == "batch" else (("service_tier", tier),)
 
 
-def _rate(rates: Rates, unit: Unit) -> Decimal | Stepped | None:
-    wanted: Unit | None = unit
-    while wanted is not None:
-        if (rate := rates.get(wanted)) is not None:
-            return rate
+def _instead(rates: Rates, unit: Unit) -> Rate | None:
+    """The rate for a unit that has none of its own."""
+    wanted = _INSTEAD.get(unit)
+    while wanted is not None and wanted not in rates:
         wanted = _INSTEAD.get(wanted)
-    return None
+    return None if wanted is None else rates[wanted]
 
 
 def parts(usage: Usage, rates: Rates) -> dict[Unit, int | float]:
@@ -89,20 +88,24 @@ def parts(usage: Usage, rates: Rates) -> dict[Unit, int | float]:
 
     def take(unit: Unit, count: int | None, *, always: bool = False) -> int:
         """Of what is left of a whole."""
-        if count is None or count <= 0 or (unit not in rates and not always):
+        if not count or count < 0 or not (always or unit in rates):
             return 0
         counts[unit] = count
         return count
 
     if usage.input is not None:
         left = usage.input
-        hour = take("cache_write_1h", usage.cache_write_1h)
-        left -= hour + take("cache_write", (usage.cache_write or 0) - hour, always=True)
-        audio = take("cached_audio", usage.cached_audio)
-        image = take("cached_image", usage.cached_image)
-        left -= take("cached", (usage.cached or 0) - audio - image, always=True) + audio + image
-        left -= take("input_audio", (usage.input_audio or 0) - audio, always=True)
-        left -= take("input_image", (usage.input_image or 0) - image)
+        audio = image = 0
+        if usage.cache_write or usage.cache_write_1h:
+            hour = take("cache_write_1h", usage.cache_write_1h)
+            left -= hour + take("cache_write", (usage.cache_write or 0) - hour, always=True)
+        if usage.cached or usage.cached_audio or usage.cached_image:
+            audio = take("cached_audio", usage.cached_audio)
+            image = take("cached_image", usage.cached_image)
+            left -= take("cached", (usage.cached or 0) - audio - image, always=True) + audio + image
+        if usage.input_audio or usage.input_image:
+            left -= take("input_audio", (usage.input_audio or 0) - audio, always=True)
+            left -= take("input_image", (usage.input_image or 0) - image)
         if left > 0:
             counts["input"] = left
     if usage.output is not None:

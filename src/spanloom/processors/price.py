@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
@@ -11,6 +11,8 @@ from spanloom.errors import guard
 from spanloom.prices import bill, library, own
 from spanloom.prices.table import Prices, Table
 from spanloom.types import Cost, Embedding, LLMCall, Rerank, Span
+
+_BILLED: Final = (LLMCall, Embedding, Rerank)
 
 
 class Settings(Protocol):
@@ -41,7 +43,7 @@ def pricer(settings: Settings) -> Callable[[Span], Span]:
     def price(span: Span) -> Span:
         nonlocal prices
         call = span.detail
-        if not isinstance(call, LLMCall | Embedding | Rerank) or span.status == "pending":
+        if not isinstance(call, _BILLED) or span.status == "pending":
             return span
         cost = call.cost
         if not bill.said(call):
