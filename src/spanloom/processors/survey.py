@@ -106,12 +106,15 @@ class Survey:
         texts = self.texts
         shapes, words, structure = _LOOKS[type(struct)]
         self._structure += structure(struct)
-        for shape, value in zip(shapes, words(struct), strict=True):
+        for index, value in enumerate(words(struct)):
             if value is None or value is _EMPTY:
                 continue
-            kind = type(value)
+            shape, kind = shapes[index], type(value)
             if shape == "text":
-                self._text(value)
+                if kind is str:
+                    self._text(value)
+                elif kind not in PLAIN:
+                    raise Odd
             elif shape == "values":
                 if kind is not dict:
                     raise Odd
@@ -125,8 +128,8 @@ class Survey:
                 raise Odd
             elif shape == "structs":
                 for item in value:
-                    if type(item) is Text:  # most of what messages consist of
-                        self._text(item.text)
+                    if type(item) is Text and type(item.text) is str:
+                        self._text(item.text)  # most of what messages consist of
                     else:
                         self._struct(item)
             else:
@@ -135,13 +138,10 @@ class Survey:
                         raise Odd
                     texts.append(item)
 
-    def _text(self, text: Any) -> None:
-        if type(text) is str:
-            if self._media and text[:5] == "data:":
-                raise Odd
-            self.texts.append(text)
-        elif type(text) not in PLAIN:
+    def _text(self, text: str) -> None:
+        if self._media and text.startswith("data:"):
             raise Odd
+        self.texts.append(text)
 
     def _value(self, value: Any, depth: int) -> None:
         kind = type(value)
