@@ -17,6 +17,7 @@ from .types import (
     Detail,
     Error,
     ErrorType,
+    Link,
     LLMCall,
     Resource,
     Session,
@@ -51,10 +52,14 @@ def span(active: Active, resource: Resource, *, pending: bool = False) -> Span:
     ):
         # half a secret is not known as one: what comes in pieces is told once it is whole
         detail = msgspec.structs.replace(detail, output=())
-    # copied at once, since the application may add one to a span that is pending
-    events = [event for layer in layers for event in _events(layer, faults)]
-    events.sort(key=lambda event: event.time_ns)
-    links = [link for layer in layers for link in layer.links or ()]
+    events: list[AnyEvent] = []
+    links: list[Link] = []
+    for layer in layers:
+        if layer.events:
+            events += _events(layer, layer.events, faults)
+            events.sort(key=lambda event: event.time_ns)
+        if layer.links:
+            links += layer.links
     ambient = active.ambient
     session = _session(active, detail)
     anchor = active.anchor
@@ -90,9 +95,9 @@ def span(active: Active, resource: Resource, *, pending: bool = False) -> Span:
     )
 
 
-def _events(active: Active, faults: list[str]) -> list[AnyEvent]:
-    """A copy of the first and the last; how many are missing is said among the faults."""
-    events = list(active.events or ())
+def _events(active: Active, told: list[AnyEvent], faults: list[str]) -> list[AnyEvent]:
+    """The first and the last; how many are missing is said among the faults."""
+    events = list(told)  # at once, since the application may add one to a span that is pending
     missing = active.events_left_out
     if missing and len(events) > 2 * EVENTS_KEPT:
         missing += len(events) - 2 * EVENTS_KEPT
