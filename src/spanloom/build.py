@@ -363,7 +363,7 @@ def outcome(active: Active, faults: list[str]) -> tuple[Status, Error | None, st
     failure = active.failure
     if failure is None:
         reported = getattr(active.tap, "failure", None)
-        if not isinstance(reported, Mapping):
+        if reported is None or not isinstance(reported, Mapping):
             return "ok", None, None
         # the server said inside the stream that it failed, and the SDK raised nothing
         kind = _asked(active, reported, (), faults)

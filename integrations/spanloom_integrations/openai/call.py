@@ -234,6 +234,8 @@ def timing(facts: Facts, used: Usage | None, thought_aloud: bool = False) -> dic
 
 def tools(body: Raw) -> tuple[ToolDefinition, ...]:
     """Both shapes: chat nests a function under ``function``, responses does not."""
+    if not ("tools" in body or "functions" in body):
+        return ()
     found = [_tool(as_mapping(raw)) for raw in items(body, "tools")]
     found += [_tool({"type": "function", "function": f}) for f in items(body, "functions")]
     return tuple(found)

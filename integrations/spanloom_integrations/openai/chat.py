@@ -52,14 +52,17 @@ def parse(body: Raw, reply: Raw | None, facts: Facts) -> LLMCall:
     thought = False
     if reply:
         form = text(mapping(body, "audio"), "format")
-        choices = sorted(objects(reply, "choices"), key=_index)
+        choices = [*objects(reply, "choices")]
+        if len(choices) > 1:
+            choices.sort(key=_index)
         output = []
         for choice in choices:
             said = answer(mapping(choice, "message"), form)
             if flags := _flagged(choice.get("content_filter_results")):
                 said += (Opaque(name="content_filter_results", value=flags),)
             output.append(Message(role="assistant", parts=said))
-            thought = thought or any(type(p) is Reasoning and p.text for p in said)
+            if facts.stream:
+                thought = thought or any(type(p) is Reasoning and p.text for p in said)
         known["output"] = _with_sources(output, reply)
         ends = [text(choice, "finish_reason") or "" for choice in choices]
         if any(ends):
@@ -203,6 +206,8 @@ def _hit(verdict: Raw) -> bool:
 
 def _with_sources(output: list[Message], reply: Raw) -> tuple[Message, ...]:
     """What lies beside the choices and belongs to the answer, on its first message."""
+    if _SOURCES.isdisjoint(reply):
+        return tuple(output)
     more = [
         Opaque(name=name, value=value)
         for name in ("citations", "search_results", "related_questions", "moderation")
@@ -217,6 +222,9 @@ def _with_sources(output: list[Message], reply: Raw) -> tuple[Message, ...]:
     return tuple(output)
 
 
+_SOURCES = frozenset({
+    "citations", "search_results", "related_questions", "moderation", "prompt_filter_results",
+})  # fmt: skip
 _BESIDE = (
     "x_groq", "citations", "search_results", "related_questions", "prompt_filter_results", "moderation",
 )  # fmt: skip

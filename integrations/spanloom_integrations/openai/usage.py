@@ -63,9 +63,11 @@ def _count(counts: dict[str, int], raw: Raw, names: dict[str, str]) -> None:
         name = names.get(key)
         if name is None or name in counts:
             continue
-        if type(value) is float and value.is_integer():
+        if type(value) is not int:
+            if type(value) is not float or not value.is_integer():
+                continue
             value = int(value)
-        if type(value) is int and value >= 0:
+        if value >= 0:
             counts[name] = value
 
 
