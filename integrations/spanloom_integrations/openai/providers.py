@@ -54,11 +54,26 @@ class Server(Struct, frozen=True):
     port: int | None = None
 
 
-def server(client: Any) -> Server:
-    """Of an SDK client. Cheap after the first call for a client of its kind and address."""
-    base = client.base_url
+def base_url(client: Any) -> Any:
+    """The address that a client talks to, an object that does not change.
+
+    The SDK's property imports something at each look since 3.57; a subclass may have its own.
+    """
+    kind = type(client)
+    if kind not in _sdks_own:
+        definer = next((c for c in kind.__mro__ if "base_url" in vars(c)), kind)
+        _sdks_own[kind] = definer.__module__.partition(".")[0] == "openai"
+    return client._base_url if _sdks_own[kind] else client.base_url
+
+
+_sdks_own: dict[type, bool] = {}
+"""Of classes of clients, whether their ``base_url`` is the SDK's property."""
+
+
+def server(client: type, base: Any) -> Server:
+    """Of a client's class and its base URL. For the worker."""
     path = base.path
-    return identify(_flavour(type(client)), base.host, base.port, base.scheme, "/openai" in path)
+    return identify(_flavour(client), base.host, base.port, base.scheme, "/openai" in path)
 
 
 @lru_cache(maxsize=256)

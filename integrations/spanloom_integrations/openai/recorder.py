@@ -14,7 +14,7 @@ from .call import Facts, merged
 from .endpoints import Endpoint, find, response_id
 from .errors import classify, note
 from .media import uploads
-from .providers import Server, server
+from .providers import base_url, server
 from .sse import decode_body, feed_events
 
 if TYPE_CHECKING:  # the user imports the SDK; we never do
@@ -27,7 +27,8 @@ class Request(Struct, kw_only=True):
     endpoint: Endpoint
     body: dict[str, Any]
     url: str
-    server: Server
+    client: type
+    base_url: Any
     files: tuple[Media, ...] = ()
     http_status: int | None = None
     request_id: str | None = None
@@ -45,7 +46,9 @@ def begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Start |
         return None
     given = options.json_data
     body, weight = snapshot(merged(given if isinstance(given, Mapping) else {}, options.extra_json))
-    request = Request(endpoint=endpoint, body=body, url=url, server=server(client))
+    request = Request(
+        endpoint=endpoint, body=body, url=url, client=type(client), base_url=base_url(client)
+    )
     if options.files:
         request.files = uploads(options.files)
     return Start(
@@ -137,10 +140,11 @@ def extract(active: Active) -> AnyDetail:
     """The typed detail of one call, whatever way its reply was read."""
     request: Request = active.request
     endpoint = request.endpoint
+    answering = server(request.client, request.base_url)
     known: dict[str, Any] = {
-        "provider": request.server.provider,
-        "server_address": request.server.address,
-        "server_port": request.server.port,
+        "provider": answering.provider,
+        "server_address": answering.address,
+        "server_port": answering.port,
         "http_status": request.http_status,
         "request_id": request.request_id,
         "attempts": tuple(active.attempts or ()),

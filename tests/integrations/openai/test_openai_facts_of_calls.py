@@ -87,7 +87,7 @@ def test_cost(raw: Any, expected: Cost | None) -> None:
 )  # fmt: skip
 def test_provider_of_a_client(url: str, expected: tuple[str, str, int]) -> None:
     with openai.OpenAI(api_key="x", base_url=url) as client:
-        found = providers.server(client)
+        found = providers.server(type(client), providers.base_url(client))
     assert (found.provider, found.address, found.port) == expected
 
 
@@ -96,7 +96,19 @@ def test_azure_client_is_azure_behind_any_gateway() -> None:
         pass
 
     with Mine(api_key="x", api_version="1", azure_endpoint="https://gateway.example") as client:
-        assert providers.server(client).provider == "azure.ai.openai"
+        found = providers.server(type(client), providers.base_url(client))
+    assert (found.provider, found.address) == ("azure.ai.openai", "gateway.example")
+
+
+def test_a_client_that_chooses_its_address_is_asked_for_it() -> None:
+    class Router(openai.OpenAI):
+        @property
+        def base_url(self) -> http.URL:
+            return http.URL("https://api.groq.com/openai/v1/")
+
+    with Router(api_key="x", base_url="https://api.deepseek.com") as client:
+        found = providers.server(type(client), providers.base_url(client))
+    assert (found.provider, found.address) == ("groq", "api.groq.com")
 
 
 def status_error(status: int, **body: Any) -> openai.APIStatusError:
