@@ -63,7 +63,8 @@ def base_url(client: Any) -> Any:
     if kind not in _sdks_own:
         definer = next((c for c in kind.__mro__ if "base_url" in vars(c)), kind)
         _sdks_own[kind] = definer.__module__.partition(".")[0] == "openai"
-    return client._base_url if _sdks_own[kind] else client.base_url
+    known = getattr(client, "_base_url", None) if _sdks_own[kind] else None
+    return client.base_url if known is None else known
 
 
 _sdks_own: dict[type, bool] = {}
