@@ -337,7 +337,8 @@ class Within(Frame):
         while frame is not None and frame.over:
             frame = frame.above
         self.above = self._previous = frame
-        self._otel_token: Any = None
+        _current.set(self)
+        self._otel_token: Any = _otel.attach(self) if _otel is not None else None
 
     @property
     def closed(self) -> bool:  # type: ignore[override]
@@ -358,11 +359,6 @@ class Within(Frame):
     @property
     def span_id(self) -> int:
         return self.span.span_id if self.span is not None else 0
-
-    def attach(self) -> None:
-        _current.set(self)
-        if _otel is not None:
-            self._otel_token = _otel.attach(self)
 
     def detach(self) -> None:
         """Where another context is current, readers heal themselves."""
@@ -481,11 +477,13 @@ class Active(Frame):
         sink = _sink
         if sink is None or self.tick:
             return False
-        frame = raw = _current.get()
-        while frame is not None and frame.closed:
-            frame = frame.above
-        # a frame that only does not hold just here comes back when we end; one that is over does not
-        self._previous = frame if raw is None or frame is raw or raw.over else raw
+        frame: Frame | None = None
+        if attach or parent is None:
+            frame = raw = _current.get()
+            while frame is not None and frame.closed:
+                frame = frame.above
+            # a frame that only does not hold just here comes back when we end; one that is over does not
+            self._previous = frame if raw is None or frame is raw or raw.over else raw
         if parent is not None:
             frame = parent
         elif _otel is not None:

@@ -101,16 +101,13 @@ class Runs:
         """
         above = self._open.get(over) if over is not None else None
         active.integration = self.integration
-        if not active.start(self._frame(above, beside), attach=False):
+        if not active.start(self._frame(above, beside), attach=inside is None):
             return None
         if session is not None:
             active.adopt(session)
         run = Run(id, above, active, facts)
-        if inside is None:
-            active.attach()
-        else:
+        if inside is not None:
             run.within = Within(active, inside)
-            run.within.attach()
         self._keep(run)
         return run
 

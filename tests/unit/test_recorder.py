@@ -493,7 +493,6 @@ def test_frames_of_callbacks_do_not_chain_up(rec: Any) -> None:
             active = Active(f"n{number}")
             active.start(attach=False)
             within = recorder.Within(active, lambda: True)
-            within.attach()
             contextvars.copy_context().run(within.detach)
             contextvars.copy_context().run(active.end)
         depth, frame = 0, recorder.raw_frame()
