@@ -11,39 +11,30 @@ from spanloom.types import StateTransition
 from . import decisions, graphs, pauses, steps
 from .errors import classify, is_a
 from .graphs import NOISE, Facts
-from .recording import NOTHING, Metadata, Recording, held, name_of, told_by
+from .recording import NOTHING, About, Recording, held, name_of, told_by
 
 
 class ChainEvents(Recording):
     """A chain that starts is a step, a node, a graph or an agent; some only prove later what they are."""
 
     def on_chain_start(
-        self,
-        serialized: Any,
-        inputs: Any,
-        *,
-        run_id: Any,
-        parent_run_id: Any = None,
-        tags: list[str] | None = None,
-        metadata: Metadata | None = None,
-        name: str | None = None,
-        run_type: str | None = None,
-        **_more: Any,
+        self, serialized: Any, inputs: Any, run_id: Any, over_id: Any, about: About
     ) -> None:
-        metadata = metadata or NOTHING
-        name = name or name_of(serialized, "chain")
-        over = self.runs.find(parent_run_id)
+        metadata = about.get("metadata") or NOTHING
+        name = about.get("name") or name_of(serialized, "chain")
+        run_type = about.get("run_type")
+        over = self.runs.find(over_id)
         above: Facts | None = over.facts if over is not None else None
         facts = Facts(name, metadata, above)
-        step, stepped, attempt = told_by(tags)
+        step, stepped, attempt = told_by(about.get("tags"))
         if name == "__start__" or name.startswith(NOISE):
-            self.runs.skip(run_id, parent_run_id, facts)
+            self.runs.skip(run_id, over_id, facts)
             return
         if above is not None and above.ns is not None and above.ns == facts.ns:
             if above.name == "__start__" or (above.is_node and step > 1 and serialized is None
                                              and run_type is None):  # fmt: skip
                 facts.routing = True
-                self.runs.skip(run_id, parent_run_id, facts)
+                self.runs.skip(run_id, over_id, facts)
                 return
         if facts.agent_said is not None:
             facts.agent = graphs.agent_name(facts, over)
@@ -53,7 +44,7 @@ class ChainEvents(Recording):
             if facts.is_node and over is not None and not over.facts.is_graph:
                 graphs.becomes_graph(over, name)
         if facts.ns is not None and over is not None and self._same_work(facts, over, step):
-            run = self.runs.skip(run_id, parent_run_id, facts)
+            run = self.runs.skip(run_id, over_id, facts)
             facts.joined = True
             if facts.agent is not None:
                 graphs.becomes_agent(run, facts.agent)
@@ -64,7 +55,7 @@ class ChainEvents(Recording):
             active = Active(name, "task")
             active.extract, active.request = steps.chain, held(inputs)
         active.classify = classify
-        run_ = self._start(run_id, parent_run_id, active, facts, self._inside())
+        run_ = self._start(run_id, over_id, active, facts, self._inside())
         if run_ is None:
             return
         if facts.agent is not None:
@@ -115,7 +106,7 @@ class ChainEvents(Recording):
 
         return inside
 
-    def on_chain_end(self, outputs: Any, *, run_id: Any, **_more: Any) -> None:
+    def on_chain_end(self, outputs: Any, run_id: Any, _over: Any, _about: About) -> None:
         run = self.runs.find(run_id)
         if run is None:
             return
@@ -138,7 +129,7 @@ class ChainEvents(Recording):
         elif over.over is not None and (span := over.over.span) is not None:
             span.add_event(StateTransition(time_ns=span.now_ns(), node=over.facts.name, goto=goto))
 
-    def on_chain_error(self, error: BaseException, *, run_id: Any, **_more: Any) -> None:
+    def on_chain_error(self, error: BaseException, run_id: Any, _over: Any, _about: About) -> None:
         run = self.runs.find(run_id)
         if run is None:
             return
@@ -153,14 +144,14 @@ class ChainEvents(Recording):
                 facts.was_agent = was
         self._fail(run, error)
 
-    def on_interrupt(self, event: Any, *, run_id: Any) -> None:
+    def on_interrupt(self, event: Any, run_id: Any) -> None:
         run = self.runs.find(run_id)
         if run is not None:
             run.facts.paused = True
             if run.facts.thread is not None and (span := run.span) is not None:
                 pauses.remember(str(run.facts.thread), "", span)
 
-    def on_resume(self, event: Any, *, run_id: Any) -> None:
+    def on_resume(self, event: Any, run_id: Any) -> None:
         run = self.runs.find(run_id)
         if run is not None and run.facts.resumes is None and run.over is None:
             if run.facts.thread is not None and run.active is not None:

@@ -7,37 +7,38 @@ from spanloom.sdk import Active, Run, current
 from . import messages, models
 from .errors import classify
 from .graphs import Facts
-from .recording import NOTHING, Metadata, Recording, name_of, told_by
+from .recording import NOTHING, About, Metadata, Recording, name_of, told_by
 
 
 class ModelEvents(Recording):
     """Each run of a model is a call."""
 
     def on_chat_model_start(
-        self, serialized: Any, batch: list[list[Any]], *, run_id: Any, **about: Any
+        self, serialized: Any, batch: list[list[Any]], run_id: Any, over_id: Any, about: About
     ) -> None:
         kept = [messages.keep(m) for m in batch[0]] if batch else []
-        self._model(serialized, run_id, "chat", kept, None, about)
+        self._model(serialized, run_id, over_id, "chat", kept, None, about)
 
     def on_llm_start(
-        self, serialized: Any, prompts: list[str], *, run_id: Any, **about: Any
+        self, serialized: Any, prompts: list[str], run_id: Any, over_id: Any, about: About
     ) -> None:
-        self._model(serialized, run_id, "text_completion", [], prompts[0] if prompts else "", about)
+        prompt = prompts[0] if prompts else ""
+        self._model(serialized, run_id, over_id, "text_completion", [], prompt, about)
 
     def _model(
         self,
         serialized: Any,
         run_id: Any,
+        over_id: Any,
         operation: str,
         kept: list[messages.Kept],
         prompt: str | None,
-        about: dict[str, Any],
+        about: About,
     ) -> None:
         metadata: Metadata = about.get("metadata") or NOTHING
-        parent_run_id = about.get("parent_run_id")
         params = about.get("invocation_params") or NOTHING
         model = models.model_of(metadata, params)
-        over = self.runs.find(parent_run_id)
+        over = self.runs.find(over_id)
         name = about.get("name") or name_of(serialized, "model")
         verb = operation if operation == "chat" else "text_completion"
         active = Active(f"{verb} {model}" if model else name, "llm")
@@ -61,7 +62,7 @@ class ModelEvents(Recording):
                     asked.fallback_from = next(reversed(tried))
         batch = about.get("batch_size") or 1
         beside = self._beside(batch, over)
-        run = self._start(run_id, parent_run_id, active, facts, asked.unread.__len__, beside)
+        run = self._start(run_id, over_id, active, facts, asked.unread.__len__, beside)
         if run is not None and batch > 1:
             together = beside.together if beside is not None else None
             active.together = together if together is not None else []
@@ -85,14 +86,17 @@ class ModelEvents(Recording):
                 break
         return None
 
-    def on_llm_new_token(self, token: Any, *, run_id: Any, chunk: Any = None, **_more: Any) -> None:
+    def on_llm_new_token(self, *told: Any) -> None:
+        """The token comes by position from the async manager, by name from the other."""
+        *by_position, run_id, _over, about = told
         run = self.runs.find(run_id)
         if run is None or run.active is None:
             return
-        message = getattr(chunk, "message", None)
+        token = by_position[0] if by_position else about.get("token")
+        message = getattr(about.get("chunk"), "message", None)
         self._chunk(run.active, bool(token) or bool(getattr(message, "tool_call_chunks", None)))
 
-    def on_stream_event(self, event: Any, *, run_id: Any, **_more: Any) -> None:
+    def on_stream_event(self, event: Any, run_id: Any, _over: Any, _about: About) -> None:
         run = self.runs.find(run_id)
         if run is not None and run.active is not None:
             kind = event.get("event") if isinstance(event, dict) else None
@@ -107,7 +111,7 @@ class ModelEvents(Recording):
         if content:
             asked.marks.see()
 
-    def on_llm_end(self, response: Any, *, run_id: Any, **_more: Any) -> None:
+    def on_llm_end(self, response: Any, run_id: Any, _over: Any, _about: About) -> None:
         run = self.runs.find(run_id)
         if run is None:
             return
@@ -115,13 +119,12 @@ class ModelEvents(Recording):
             run.active.together = None
         self.runs.end(run_id, models.keep_generations(response))
 
-    def on_llm_error(
-        self, error: BaseException, *, run_id: Any, response: Any = None, **_more: Any
-    ) -> None:
+    def on_llm_error(self, error: BaseException, run_id: Any, _over: Any, about: About) -> None:
         run = self.runs.find(run_id)
         if run is None or (active := run.active) is None:
             return
         active.together = None
+        response = about.get("response")
         if response is not None and active.request.marks is not None:
             active.request.partial = models.keep_generations(response)
             active.complete = False

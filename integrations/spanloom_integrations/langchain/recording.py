@@ -13,6 +13,8 @@ from .errors import is_a, note
 from .graphs import Facts
 
 Metadata = dict[str, Any]
+About = dict[str, Any]
+"""What LangChain tells of an event by name."""
 NOTHING: Metadata = {}
 
 
@@ -27,19 +29,19 @@ class Recording:
     def _start(
         self,
         run_id: Any,
-        parent_run_id: Any,
+        over_id: Any,
         active: Active,
         facts: Facts,
         inside: Callable[[], object] | None,
         beside: Active | None = None,
     ) -> Run | None:
         session = None
-        if parent_run_id is None:
+        if over_id is None:
             self._end_stale(active.kind == "llm")
         if facts.thread is not None:
             session = Session(id=str(facts.thread), source="framework")
         return self.runs.start(
-            run_id, parent_run_id, active, facts=facts, session=session, inside=inside,
+            run_id, over_id, active, facts=facts, session=session, inside=inside,
             beside=beside,
         )  # fmt: skip
 
