@@ -104,7 +104,9 @@ class ModelEvents(Recording):
             run.active.left_with_inner = True  # of this kind of stream no end is told then
 
     def _chunk(self, active: Active, content: bool) -> None:
-        asked: models.Asked = active.request
+        asked: models.Asked | None = active.request
+        if asked is None:  # the call inside has ended it, and the worker has read it
+            return
         if asked.marks is None:
             asked.marks = models.Marks()
             asked.unread.clear()  # from here on, what happens between the items is the consumer's
@@ -124,9 +126,9 @@ class ModelEvents(Recording):
         if run is None or (active := run.active) is None:
             return
         active.together = None
-        response = about.get("response")
-        if response is not None and active.request.marks is not None:
-            active.request.partial = models.keep_generations(response)
+        response, asked = about.get("response"), active.request  # None once the worker has read it
+        if response is not None and asked is not None and asked.marks is not None:
+            asked.partial = models.keep_generations(response)
             active.complete = False
         for depth, above in enumerate(run.upward()):
             if above.facts.name == "RunnableWithFallbacks":
