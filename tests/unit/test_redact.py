@@ -310,3 +310,17 @@ def test_time_grows_with_the_text_and_no_faster(unit: str) -> None:
     assert times[2] < 2
     # ten times the text: a quadratic rule would take a hundred times as long
     assert times[2] < 30 * max(times[1], 0.002)
+
+
+def test_a_long_text_that_was_clean_is_judged_anew_by_what_stands_before_it() -> None:
+    chain = Chain(SETTINGS)
+    text = "2125550123" + " and so on" * 60
+
+    def output(**value: Any) -> Any:
+        return chain(replace(SPAN, detail=t.Task(output=value))).detail.output
+
+    for _ in range(2):
+        assert output(notes=text) == {"notes": text}
+        assert output(phone=text)["phone"].startswith("[PHONE_REDACTED] and so on")
+        assert output(notes=text, mail="jane@example.org")["mail"] == "[EMAIL_REDACTED]"
+        assert text not in str(output(password=text))

@@ -21,7 +21,7 @@ from spanloom.processors.keys import Hasher
 from spanloom.processors.limit import Limiter
 from spanloom.processors.media import Blobs
 from spanloom.processors.normalise import Normaliser
-from spanloom.processors.redact import WITHHELD, Redactor, suspects, without_found
+from spanloom.processors.redact import WITHHELD, Redactor, Screen, without_found
 from spanloom.processors.rules import RULES, Rule, RuleSet
 from spanloom.processors.sealing import Sealer, sealer
 from spanloom.processors.survey import Survey
@@ -83,6 +83,7 @@ class Chain:
         blind = missing or settings.redact.broken
         self._policies = Policies("none" if blind else settings.content)
         self._rules = RuleSet((*rules.rules, *from_patterns(settings.redact.patterns)))
+        self._screen = Screen(self._rules)
         self._actions = Actions(settings.redact, self.hasher, _sealer(settings))
         self._user = Actions(Redact(default=settings.user_ids), self.hasher, self._actions.sealer)
         self._resource = lru_cache(maxsize=4)(self._redact_resource)
@@ -122,7 +123,7 @@ class Chain:
             survey = self._survey(span, media=False)
         if policies.scans:
             texts = (*survey.texts, *span.truncated, *span.faults)
-            rules = suspects(texts, self._rules)
+            rules = self._screen(texts, survey.longest)
             if rules or self._recognisers:
                 redactor = Redactor(rules, self._actions, policies.unscanned, self._recognisers)
                 span = self._apart(redactor(span), span)

@@ -35,6 +35,12 @@ _SCREEN_CHARS: Final = 256
 _FEW: Final = 12
 """Shorter texts are not worth a screen of their own against so few rules."""
 _JSON_LEVELS: Final = 6
+_LONG: Final = 256
+_TOO_LONG: Final = 8192
+"""Clean texts of this length are not remembered: all that are shall take no more than 2 MB or so."""
+_MOST_CLEAN: Final = 256
+_HEAD: Final = 128
+"""What leads to a number, and the number."""
 _TEXT_TYPES: Final = ("text/", "application/json", "application/xml", "application/x-")
 _JSON_STARTS: Final = ("{", "[", '"')
 _PRIVATE_JWK: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"})
@@ -51,6 +57,35 @@ def suspects(texts: Iterable[str], rules: RuleSet = RULES) -> tuple[Rule, ...]:
         return rules.suspects(text)
     except Exception:
         return rules.rules
+
+
+class Screen:
+    """``suspects`` of one span after the other, in which the same long texts come again and again.
+
+    A conversation repeats all that was said with each call, a graph its state with each node. Of a long
+    text in which nothing was suspected only the head is looked at again: what stands before a text
+    decides about no more of it, unless it is JSON.
+    """
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._rules = rules
+        self._clean: set[str] = set()
+
+    def __call__(self, texts: Sequence[str], longest: int) -> tuple[Rule, ...]:
+        long = {text for text in texts if len(text) >= _LONG} if longest >= _LONG else set()
+        clean = self._clean
+        if known := long & clean:
+            texts = [text[:_HEAD] if text in known else text for text in texts]
+        rules = suspects(texts, self._rules)
+        if not rules and len(known) < len(long):
+            if len(clean) >= _MOST_CLEAN:
+                clean.clear()
+            clean.update(t for t in long if len(t) < _TOO_LONG and not _may_be_json(t))
+        return rules
+
+
+def _may_be_json(text: str) -> bool:
+    return text.lstrip(" \t\r\n")[:1] in _JSON_STARTS
 
 
 @lru_cache(maxsize=256)
@@ -208,7 +243,7 @@ class Redactor(Walker):
         return self._actions.apply(at.area, "secret", text)
 
     def _redact(self, text: str, at: "_At") -> str:
-        if at.levels and text.lstrip(" \t\r\n")[:1] in _JSON_STARTS and len(text) > 2:
+        if at.levels and _may_be_json(text) and len(text) > 2:
             document = self._json(text, at)
             if document is not None:
                 return document
