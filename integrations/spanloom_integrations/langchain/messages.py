@@ -181,22 +181,36 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 def plain(value: Any, depth: int = 0) -> Any:
     """State, inputs and outputs with messages in them; the rest is left to the normaliser."""
-    if type(value) in _SCALARS or depth > 8:
+    kind = type(value)
+    if kind in _SCALARS or depth > 8:
         return value
+    if kind is dict:
+        return {key: plain(held, depth + 1) for key, held in value.items()}
+    if kind is list or kind is tuple:
+        return [plain(held, depth + 1) for held in value]
     if isinstance(value, str):
         return str.__str__(value)  # LangChain's own texts can also be called
     if is_message(value):
-        made = message(keep(value))
-        return {"role": made.role, **({"name": made.name} if made.name else {}),
-                "content": _shown(made.parts)}  # fmt: skip
-    if type(value) is dict:
-        return {key: plain(held, depth + 1) for key, held in value.items()}
-    if type(value) is list or type(value) is tuple:
-        return [plain(held, depth + 1) for held in value]
+        return _told(value)
     if hasattr(value, "to_messages"):  # what a prompt gives: a text, or messages
         said = getattr(value, "text", None) or getattr(value, "messages", None)
         return plain(said, depth + 1) if isinstance(said, str | list) else value
     return value
+
+
+def _told(value: Any) -> dict[str, Any]:
+    fields = value.__dict__
+    type_, content = fields.get("type"), fields.get("content")
+    if type_ in _ONLY_TEXT and type(content) is str and not any(map(fields.get, _BESIDE_TEXT)):
+        # most of what states hold, again and again: the same as below, without the parts
+        return {"role": _ROLES[type_], "content": content or []}
+    made = message(keep(value))
+    named = {"name": made.name} if made.name else {}
+    return {"role": made.role, **named, "content": _shown(made.parts)}
+
+
+_ONLY_TEXT = frozenset({"human", "ai", "system"})
+_BESIDE_TEXT = ("name", "additional_kwargs", "tool_calls", "invalid_tool_calls")
 
 
 def _shown(parts: Sequence[MessagePart]) -> Any:
