@@ -137,11 +137,15 @@ def mistake(message: str) -> None:
     """Tell the user of wrong use or configuration: each message is one warning.
 
     Args:
-        message: names the key, the value and the fix.
+        message: names the key, the value and the fix; a secret in it is taken out.
 
     Raises:
         SpanloomError: under SPANLOOM_STRICT, instead of the warning.
     """
+    try:
+        message = _scrubber(message) if _scrubber is not None else message
+    except Exception:
+        message = "wrong use, and what was wrong cannot be shown"
     if not message.startswith("spanloom"):  # it stands among the program's own lines
         message = f"spanloom: {message}"
     if strict():

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 
+_CLEAN_WORDS: Final = 4096
 _HASHED = re.compile(r"[0-9a-f]{32}")
 
 
@@ -86,6 +87,8 @@ class Chain:
         self._screen = Screen(self._rules)
         self._actions = Actions(settings.redact, self.hasher, _sealer(settings))
         self._user = Actions(Redact(default=settings.user_ids), self.hasher, self._actions.sealer)
+        self._clean: set[str] = set()
+        """Names that were looked at, and in which no rule may find anything."""
         self._resource = lru_cache(maxsize=4)(self._redact_resource)
 
     def __call__(self, span: Span, passed: Span | None = None) -> Span:
@@ -122,8 +125,11 @@ class Chain:
             span = Withholder(policies, keyed, lambda: self.hasher.key_id)(span)
             survey = self._survey(span, media=False)
         if policies.scans:
-            texts = (*survey.texts, *span.truncated, *span.faults)
+            fields = (one.field for one in span.redactions)
+            texts = (*survey.texts, *span.truncated, *span.faults, *fields)
             rules = self._screen(texts, survey.longest)
+            if not rules:
+                self._learn(survey.words)
             if rules or self._recognisers:
                 redactor = Redactor(rules, self._actions, policies.unscanned, self._recognisers)
                 span = self._apart(redactor(span), span)
@@ -185,8 +191,17 @@ class Chain:
     def _survey(self, span: Span, *, media: bool) -> Survey:
         settings = self._settings
         return Survey(
-            span, max_depth=settings.max_depth, max_bytes=settings.max_value_bytes, media=media
+            span,
+            max_depth=settings.max_depth,
+            max_bytes=settings.max_value_bytes,
+            media=media,
+            known=self._clean,
         )
+
+    def _learn(self, words: list[str]) -> None:
+        if len(self._clean) > _CLEAN_WORDS:
+            self._clean.clear()
+        self._clean.update(words)
 
     def _plain(self, span: Span) -> tuple[Span, Survey]:
         settings = self._settings

@@ -1,8 +1,8 @@
 """Which field of the event model holds what: the one table that every stage of the chain walks by.
 
 A field named here holds words of a user, a model or a program, and its *area* is the unit for
-which the content policy can differ. A field that is not named is structure (ids, counts, names of
-models): it is made plain and otherwise left alone. A test holds that every field is in one of both.
+which the content policy can differ. A field that is not named is structure (numbers, words of a
+closed list): it is made plain and otherwise left alone. A test holds that every text has an area.
 """
 
 from collections.abc import Container, Iterator, Mapping
@@ -36,8 +36,10 @@ Path: TypeAlias = "tuple[Path, str | int] | None"
 AnyStruct = TypeVar("AnyStruct", bound=Struct)
 
 _CALL: Final[Mapping[str, Area]] = {
+    **dict.fromkeys(
+        ("provider", "model", "response_model", "response_id", "operation", "provider_request_id",
+         "fallback_from", "fallback_to"), "names"),
     "server_address": "servers", "cost": "inherit", "attempts": "labels",
-    "fallback_from": "names", "fallback_to": "names",
 }  # fmt: skip
 
 AREAS: Final[Mapping[type[Struct], Mapping[str, Area]]] = {
@@ -45,7 +47,7 @@ AREAS: Final[Mapping[type[Struct], Mapping[str, Area]]] = {
         "name": "names", "detail": "inherit", "error": "errors", "session": "names",
         "user_id": "names", "user_tier": "names", "feature": "names", "request_id": "names",
         "budgets": "names", "tags": "names", "attributes": "attributes", "metadata": "metadata", "events": "events",
-        "links": "labels", "trace_state": "names", "ended_by": "labels",
+        "links": "labels", "trace_state": "names", "ended_by": "labels", "integration": "names",
     },
     t.Session: {"id": "names"},
     t.Link: {"reason": "labels"},
@@ -60,31 +62,40 @@ AREAS: Final[Mapping[type[Struct], Mapping[str, Area]]] = {
     t.Text: {"text": "inherit"},
     t.Reasoning: {"text": "inherit"},
     t.Refusal: {"text": "inherit"},
-    t.Media: {"url": "media", "name": "media", "file_id": "names"},
+    t.Media: {
+        "url": "media", "name": "media", "file_id": "names", "mime_type": "names",
+        "sha256": "names",
+    },
     t.ToolRequest: {"name": "names", "id": "names", "arguments": "arguments"},
     t.ToolResult: {"name": "names", "id": "names", "result": "results"},
     t.Opaque: {"name": "names", "value": "inherit"},
-    t.ToolDefinition: {"name": "names", "description": "tools", "parameters": "tools"},
+    t.ToolDefinition: {
+        "name": "names", "type": "names", "description": "tools", "parameters": "tools",
+    },
     t.Prompt: {"name": "names", "version": "names", "variables": "inputs"},
     t.Document: {"id": "names", "content": "documents", "metadata": "documents"},
-    t.Cost: {"reason": "labels"},
+    t.Cost: {"reason": "labels", "components_usd": "names", "prices_date": "names"},
     t.Attempt: {"reason": "labels"},
     t.LLMCall: {
         **_CALL, "input": "inputs", "output": "outputs", "tools": "tools", "stop": "inputs",
         "response_format": "tools", "tool_choice": "labels", "params": "params",
-        "prompt": "inputs", "conversation_id": "names",
+        "prompt": "inputs",
+        **dict.fromkeys(
+            ("conversation_id", "previous_response_id", "finish", "reasoning_effort",
+             "service_tier", "system_fingerprint", "prompt_fingerprint", "params_fingerprint"),
+            "names"),
     },
-    t.Embedding: {**_CALL, "input": "inputs"},
+    t.Embedding: {**_CALL, "input": "inputs", "encoding": "names"},
     t.Rerank: {**_CALL, "query": "inputs", "documents": "documents"},
     t.Task: {"input": "inputs", "output": "outputs"},
     t.Workflow: {"input": "inputs", "output": "outputs"},
     t.Agent: {
-        "agent": "names", "agent_id": "names", "role": "names", "description": "tools",
-        "input": "inputs", "output": "outputs",
+        "agent": "names", "agent_id": "names", "role": "names", "model": "names",
+        "description": "tools", "input": "inputs", "output": "outputs",
     },
     t.Tool: {
-        "tool": "names", "call_id": "names", "description": "tools", "input": "arguments",
-        "output": "results",
+        "tool": "names", "call_id": "names", "type": "names", "description": "tools",
+        "input": "arguments", "output": "results",
     },
     t.Handoff: {
         "source": "names", "target": "names", "mechanism": "labels", "reason": "inputs",
@@ -95,17 +106,21 @@ AREAS: Final[Mapping[type[Struct], Mapping[str, Area]]] = {
         "output": "documents",
     },
     t.Memory: {
-        "store": "names", "keys": "names", "query": "inputs", "input": "inputs",
-        "output": "outputs",
+        "operation": "names", "store": "names", "keys": "names", "query": "inputs",
+        "input": "inputs", "output": "outputs",
     },
     t.Guardrail: {
-        "input": "inputs", "output": "outputs", "categories": "names", "action": "labels",
-        "server_address": "servers",
+        **dict.fromkeys(
+            ("provider", "model", "response_id", "provider_request_id", "categories", "scores"),
+            "names"),
+        "input": "inputs", "output": "outputs", "action": "labels", "server_address": "servers",
     },
     t.Evaluation: {"evaluator": "names", "input": "inputs", "output": "outputs"},
     t.Plan: {"agent": "names", "input": "inputs", "output": "outputs", "steps": "outputs"},
     t.McpCall: {
-        "server": "names", "tool": "names", "mcp_session_id": "names", "request_id": "names",
+        **dict.fromkeys(
+            ("method", "server", "tool", "mcp_session_id", "request_id", "protocol_version",
+             "transport"), "names"),
         "input": "arguments", "output": "results",
     },
     t.Custom: {"name": "names", "attributes": "events"},
@@ -114,9 +129,12 @@ AREAS: Final[Mapping[type[Struct], Mapping[str, Area]]] = {
     },
     t.MemoryAccess: {"store": "names", "keys": "names", "value": "events"},
     t.Score: {
-        "name": "names", "value": "labels", "comment": "events", "target_session_id": "names",
+        "name": "names", "value": "labels", "comment": "events", "target_span_id": "names",
+        "target_trace_id": "names", "target_session_id": "names",
     },
-    t.LogEvent: {"message": "events", "logger": "names", "attributes": "events"},
+    t.LogEvent: {
+        "level": "names", "message": "events", "logger": "names", "attributes": "events",
+    },
     t.RetryEvent: {"reason": "labels"},
     t.Decision: {"about": "labels", "outcome": "labels", "by": "labels", "reason": "events"},
     t.ErrorEvent: {"error": "errors"},
@@ -174,9 +192,12 @@ def keys_of(path: Path) -> Iterator[str | int]:
 
 
 def render(path: Path) -> str:
-    """``detail.input[0].parts[0].text``."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key[:100]}" for key in keys_of(path))
-    return text.removeprefix(".")
+    """``detail.input[0].parts[0].text``. Of a long key nothing, for half a secret is not known as one."""
+
+    def step(key: str | int) -> str:
+        return f"[{key}]" if isinstance(key, int) else f".{key if len(key) <= 100 else '<long>'}"
+
+    return "".join(map(step, keys_of(path))).removeprefix(".")
 
 
 class Walker:

@@ -58,7 +58,7 @@ class Blobs:
 
     def part(self, media: Media) -> tuple[Media, bool]:
         """``media`` with its ``data:`` URL put away; second, whether nothing was lost."""
-        decoded = decode_url(media.url or "")
+        decoded = decode_url(media.url) if type(media.url) is str else None
         if decoded is None:
             return media, True
         data, mime_type = decoded

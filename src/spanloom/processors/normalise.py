@@ -4,6 +4,7 @@ Code of the user runs only where nothing else tells what an object is (``model_d
 a mapping; never ``repr``, which may ask a database), and what it raises costs that one value.
 """
 
+import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +33,6 @@ SMALL_BYTES: Final = 64
 """Shorter binary values are only counted; longer ones become blobs."""
 ARRAY_ITEMS: Final = 128
 TABLE_ROWS: Final = 10
-_KEY_CHARS: Final = 256
 _TOKEN_CHARS: Final = 512
 
 _PLAIN_TEXT: tuple[type, ...] = (
@@ -97,9 +97,8 @@ class Normaliser(Walker):
 
     def _words(self, value: Any, path: Path) -> str:
         if isinstance(value, str):
-            return self._string(str.__str__(value), path)
-        plain = self.value(value, "inherit", path)
-        return plain if type(plain) is str else str(plain)
+            return _said(self._text(str.__str__(value), path))
+        return _said(self.value(value, "inherit", path))
 
     def structure(self, value: Any, path: Path) -> Any:
         if type(value) in PLAIN:
@@ -113,8 +112,8 @@ class Normaliser(Walker):
             return replace(value, **changes)
         plain = self.value(value, "inherit", path)
         if type(plain) is list:
-            return tuple(str(v) for v in plain)
-        return plain if type(plain) in PLAIN or type(plain) is dict else str(plain)
+            return tuple(map(_said, plain))
+        return plain if type(plain) in PLAIN or type(plain) is dict else _said(plain)
 
     # data of the program
 
@@ -186,8 +185,6 @@ class Normaliser(Walker):
         return new
 
     def _key(self, key: Any, path: Path) -> str:
-        if type(key) is str and len(key) <= _KEY_CHARS:
-            return _encodable(key)
         match key:
             case None:
                 text = "null"
@@ -198,9 +195,8 @@ class Normaliser(Walker):
             case str():
                 text = str.__str__(key)
             case _:
-                plain = self._any(key, (path, "key"), 4)
-                text = plain if type(plain) is str else str(plain)
-        return _encodable(text[:_KEY_CHARS])
+                text = _said(self._any(key, (path, "key"), 4))
+        return self._string(text, path)
 
     def _big(self, value: int) -> str:
         # str() of a huge int is quadratic, and refused beyond 4,300 digits
@@ -339,6 +335,13 @@ def _encodable(text: str) -> str:
 
 def _name(value: Any) -> str:
     return str(type(value).__name__)[:100]
+
+
+def _said(plain: t.Value) -> str:
+    """Plain data as a text in which names still stand before what they name."""
+    if type(plain) is str:
+        return plain
+    return json.dumps(plain, ensure_ascii=False) if type(plain) in (dict, list) else str(plain)
 
 
 def _items(value: Any) -> Iterator[Any]:

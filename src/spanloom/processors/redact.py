@@ -4,6 +4,7 @@ Fails closed: what a rule could not check is withheld.
 """
 
 import json
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -12,7 +13,8 @@ from msgspec.structs import replace
 
 from spanloom.processors.actions import MARK, PLACEHOLDERS, Actions
 from spanloom.processors.content import KEPT
-from spanloom.processors.fields import Area, Path, Walker, distinct, render
+from spanloom.processors.fields import Area, Path, Shape, Walker, distinct, render
+from spanloom.processors.percent import hidden, layers
 from spanloom.processors.rules import (
     ASSIGNED,
     RULES,
@@ -41,7 +43,7 @@ _TOO_LONG: Final = 8192
 _MOST_CLEAN: Final = 256
 _HEAD: Final = 128
 """What leads to a number, and the number."""
-_TEXT_TYPES: Final = ("text/", "application/json", "application/xml", "application/x-")
+_NO_TEXT: Final = ("image", "audio", "video")
 _JSON_STARTS: Final = ("{", "[", '"')
 _PRIVATE_JWK: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"})
 """Of a JSON Web Key what must not be known."""
@@ -50,7 +52,7 @@ _PRIVATE_JWK: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"})
 def suspects(texts: Iterable[str], rules: RuleSet = RULES) -> tuple[Rule, ...]:
     """The rules that may match somewhere in ``texts``; all of them if that cannot be told."""
     try:
-        text = "=".join(texts)
+        text = layers("=".join(texts))
         # an escape in JSON may hide any character
         if "\\" in text and "\\u00" in text:
             return rules.rules
@@ -122,13 +124,13 @@ class Redactor(Walker):
         new = self.struct(span, "inherit", None)
         truncated = self.texts(span.truncated, "truncated")
         faults = self.texts(span.faults, "faults")
+        # paths hold the program's keys
+        fields = self.texts(tuple(one.field for one in span.redactions), "redactions")
         if not self._found:
             return new
+        earlier = map(_moved, span.redactions, fields)
         return replace(
-            new,
-            truncated=truncated,
-            faults=faults,
-            redactions=(*span.redactions, *self.redactions),
+            new, truncated=truncated, faults=faults, redactions=(*earlier, *self.redactions)
         )
 
     @property
@@ -143,6 +145,11 @@ class Redactor(Walker):
             )
             for (field, kind, action), count in self._found.items()
         )
+
+    def field(self, value: Any, shape: Shape, area: Area, path: Path) -> Any:
+        if shape == "text" and type(value) in (int, float):
+            return self.value(value, area, path)
+        return super().field(value, shape, area, path)
 
     def text(self, text: str, area: Area, path: Path) -> str:
         if area in self._unscanned:
@@ -255,6 +262,9 @@ class Redactor(Walker):
         if len(whole) > _SCREEN_CHARS or len(rules) > _FEW:
             rules = among.suspects(whole)
         hits = find(whole, rules) if rules else []
+        if "%" in whole:
+            found = hidden(whole, lambda plain: find(plain, among.suspects(plain)))
+            hits = merged([*hits, *found])
         if self._recognisers and at.area not in KEPT:
             hits = merged([*hits, *self._recognised(text, len(lead))])
         if hits and ("_HASH_" in text or "_ENCRYPTED_" in text):
@@ -325,19 +335,31 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(reversed(new.items()))
 
 
+def _moved(redaction: Redaction, field: str) -> Redaction:
+    return redaction if redaction.field == field else replace(redaction, field=field)
+
+
 def without_found(span: Span, rules: RuleSet) -> Span:
     """Without the blobs that are text and in which a rule finds something; hash and size stay."""
     kept, found = [], []
     for blob in span.blobs:
-        if (blob.mime_type or "").startswith(_TEXT_TYPES):
-            text = blob.data.decode("utf-8", "replace")
-            if Redactor(rules.rules).text(text, "media", None) != text:
-                found.append(Redaction(field=f"blobs.{blob.sha256}", kind="content"))
-                continue
-        kept.append(blob)
+        texts = (_words(blob.data, blob.mime_type or ""), blob.mime_type or "")
+        if any(Redactor(rules.rules).text(text, "media", None) != text for text in texts):
+            found.append(Redaction(field=f"blobs.{blob.sha256}", kind="content"))
+        else:
+            kept.append(blob)
     if not found:
         return span
     return replace(span, blobs=tuple(kept), redactions=(*span.redactions, *found))
+
+
+def _words(data: bytes, mime_type: str) -> str:
+    """What is said in a file, whatever it was called; nothing where it is no text."""
+    try:
+        return data.decode("utf-16" if data[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8")
+    except UnicodeDecodeError:
+        binary = b"\0" in data or mime_type.partition("/")[0] in _NO_TEXT
+        return "" if binary else data.decode("latin-1")
 
 
 def _announces(text: str, *, pair: bool) -> bool:

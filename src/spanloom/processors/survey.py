@@ -5,10 +5,10 @@ as it can and stops at the first thing that is not plain: the stages that mend a
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from math import isfinite
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.json import Encoder
@@ -34,8 +34,11 @@ _encode: Final = Encoder().encode
 _EMPTY: Final = ()
 """There is one empty tuple, and most fields of a span are it or absent."""
 
+_WORD_CHARS: Final = 64
+
 Getter = Callable[[Any], tuple[Any, ...]]
-Look = tuple[tuple[Shape, ...], Getter, Getter]
+Seen = Shape | Literal["word"]
+Look = tuple[tuple[Seen, ...], Getter, Getter]
 
 
 def _look(kind: type[Struct], plan: tuple[Field, ...]) -> Look:
@@ -43,8 +46,11 @@ def _look(kind: type[Struct], plan: tuple[Field, ...]) -> Look:
     words = [field for field in plan if field.shape not in ("structure", "own")]
     rest = [field.name for field in plan if field.shape == "structure"]
     if kind is Span:  # its ids are wider than any encoder's integers
-        rest = ["integration", "status"]
-    shapes = tuple(field.shape for field in words)
+        rest = ["status"]
+    shapes: tuple[Seen, ...] = tuple(
+        "word" if field.shape == "text" and field.area == "names" else field.shape
+        for field in words
+    )
     return shapes, _getter([field.name for field in words]), _getter(rest)
 
 
@@ -75,16 +81,30 @@ class Survey:
     """``texts`` of a span (keys of mappings before their values) and the length of the longest.
 
     Args:
+        known: names that nothing is found in, which need no second look: most are the same in all
+            spans. Those that are new are in ``words`` too.
         media: whether texts that may be media count as odd; not after the media stage.
 
     Raises:
         Odd: the span has to be normalised first. (Or anything else that a broken object raises.)
     """
 
-    __slots__ = ("_depth", "_media", "_nodes", "_structure", "longest", "texts")
+    __slots__ = (
+        "_depth", "_known", "_media", "_nodes", "_structure", "longest", "texts", "words",
+    )  # fmt: skip
 
-    def __init__(self, span: Span, *, max_depth: int, max_bytes: int, media: bool = True) -> None:
+    def __init__(
+        self,
+        span: Span,
+        *,
+        max_depth: int,
+        max_bytes: int,
+        media: bool = True,
+        known: Container[str] = (),
+    ) -> None:
         self.texts: list[str] = []
+        self.words: list[str] = []
+        self._known = known
         self._depth = max_depth
         # what was normalised is within its bounds, and its notes of that are a few more values
         self._nodes = MAX_NODES if media else 2 * MAX_NODES
@@ -93,7 +113,7 @@ class Survey:
         self._struct(span)
         _encode(self._structure)  # raises on whatever has no JSON
         lengths = [*map(len, self.texts)]
-        self.longest: int = max(lengths)
+        self.longest: int = max(lengths, default=0)
         if media and (sum(lengths) > SPAN_VALUES * max_bytes or self._over(max_bytes)):
             raise Odd
 
@@ -103,18 +123,24 @@ class Survey:
         )
 
     def _struct(self, struct: Struct) -> None:
-        texts = self.texts
+        known = self._known
         shapes, words, structure = _LOOKS[type(struct)]
         self._structure += structure(struct)
         for index, value in enumerate(words(struct)):
             if value is None or value is _EMPTY:
                 continue
             shape, kind = shapes[index], type(value)
-            if shape == "text":
-                if kind is str:
+            if shape in ("text", "word"):
+                if kind is not str:
+                    if kind not in PLAIN:
+                        raise Odd
+                    self._value(value, 0)
+                elif shape == "text":
                     self._text(value)
-                elif kind not in PLAIN:
-                    raise Odd
+                elif value not in known:
+                    self._text(value)
+                    if len(value) <= _WORD_CHARS:
+                        self.words.append(value)
             elif shape == "values":
                 if kind is not dict:
                     raise Odd
@@ -136,7 +162,7 @@ class Survey:
                 for item in value:
                     if type(item) is not str:
                         raise Odd
-                    texts.append(item)
+                    self._text(item)
 
     def _text(self, text: str) -> None:
         if self._media and text.startswith("data:"):
@@ -158,7 +184,7 @@ class Survey:
                 if type(key) is not str:
                     raise Odd
                 texts.append(key)
-                if type(item) is str and len(item) < 64:
+                if type(item) is str and len(item) < 64 and item[:5] != "data:":
                     texts.append(item)
                 elif item is not None:
                     self._value(item, depth - 1)

@@ -31,7 +31,7 @@ def _card(match: re.Match[str]) -> tuple[int, int] | None:
     return (start, end) if "card" in told(text, start) and digits[0] in "123456" else None
 
 
-_GAP = "[ .\u00a0\u2007\u2009\u202f\u2010-\u2015-]{1,2}"
+_GAP = "[ +.\u00a0\u2007\u2009\u202f\u2010-\u2015-]{1,2}"
 
 CARD: Final = Rule(
     name="card",
