@@ -1,19 +1,32 @@
-"""Keys and cards to plant, each once: wherever a piece of one turns up, it tells where it was planted."""
+"""Keys and cards to plant, each once: wherever a piece of one turns up, it tells where it was planted.
+
+And all backends at once, to look for them in every byte that is written.
+"""
 
 import base64
 import json
+import logging
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import quote, quote_plus
 
 import msgspec
+import pytest
 from msgspec import Struct
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+import spanloom
 from spanloom import types as t
+from spanloom.backends.console import ConsoleBackend
+from spanloom.backends.memory import MemoryBackend
+from spanloom.backends.otel import OTelExporterBackend
 from spanloom.processors.rules import luhn
+from spanloom.testing.contracts.privacy import written
 
 Shape = Callable[[str], Any]
 
@@ -59,6 +72,7 @@ class Plants:
     """Makes what is to be planted, and knows it again, whole or in part."""
 
     def __init__(self, seed: int = 1) -> None:
+        self.seed = seed
         self._random = random.Random(seed)
         self._parts: dict[str, str] = {}
         self.places: list[str] = []
@@ -84,6 +98,12 @@ class Plants:
         """A key and a card in one value, in that shape."""
         self.places.append(where)
         return shape(f"{self.key(where)} and {self.card(where)}")
+
+    def text(self, where: str) -> str:
+        """The same in one of the shapes that texts have: the next one each time."""
+        shapes = [*TEXTS.values()]
+        said: str = self.both(where, shapes[(self.seed + len(self.places)) % len(shapes)])
+        return said
 
     def found_in(self, record: str | bytes) -> set[str]:
         """Where what is in ``record`` was planted. Escapes, base64 and separators hide nothing."""
@@ -192,3 +212,48 @@ def spans(make: Callable[[str], Any]) -> Iterator[t.Span]:
         }
         around |= {"trace_id": number, "span_id": number, "end_ns": 2, "status": "error"}
         yield t.Span(detail=filled(detail, make, f"{kind}: detail"), **around)
+
+
+# --- every byte that is written
+
+
+class Kept(SpanExporter):
+    """What OpenTelemetry's own exporters would write."""
+
+    def __init__(self) -> None:
+        self.written = ""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.written += "".join(span.to_json() for span in spans)
+        return SpanExportResult.SUCCESS
+
+
+class Watch:
+    """Records to all backends, and has all that they, the log and both streams then hold."""
+
+    def __init__(
+        self,
+        folder: Path,
+        streams: pytest.CaptureFixture[str],
+        log: pytest.LogCaptureFixture,
+        **settings: Any,
+    ) -> None:
+        self._folder, self._streams, self._log = folder, streams, log
+        self.memory, self._exporter = MemoryBackend(wants_pending=True), Kept()
+        log.set_level(logging.DEBUG, "spanloom")
+        console = ConsoleBackend(content=True, hold_s=0)
+        spanloom.init(
+            backends=["local", console, self.memory, OTelExporterBackend(self._exporter)],
+            dir=str(folder), log_level="debug", **settings,
+        )  # fmt: skip
+
+    def written(self) -> dict[str, str]:
+        assert spanloom.flush(10).ok
+        spanloom.shutdown()
+        ours = [record for record in self._log.records if record.name.startswith("spanloom")]
+        out, err = self._streams.readouterr()
+        return {
+            "local": written(self._folder).decode("utf-8", "replace"), "memory": repr(self.memory.spans),
+            "otel": self._exporter.written, "streams": out + err,
+            "log": "\n".join(map(logging.Formatter().format, ours)),
+        }  # fmt: skip

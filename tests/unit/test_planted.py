@@ -12,8 +12,6 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec.structs import replace
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 import spanloom
 from spanloom import types as t
@@ -25,7 +23,7 @@ from spanloom.processors import Chain
 from spanloom.settings import Redact, Settings
 from spanloom.testing.contracts.privacy import written
 
-from ..planting import SHAPES, TEXTS, Plants, places, spans
+from ..planting import SHAPES, TEXTS, Kept, Plants, Watch, places, spans
 
 KEPT: Mapping[str, str] = {
     "redactions[0]<Redaction>.kind": "a word of ours, or the name of a pattern of the user's",
@@ -88,17 +86,6 @@ def test_it_is_found_where_it_stands_alone(shape: str) -> None:
     assert not leaks
 
 
-class Kept(SpanExporter):
-    """What OpenTelemetry's own exporters would write."""
-
-    def __init__(self) -> None:
-        self.written = ""
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        self.written += "".join(span.to_json() for span in spans)
-        return SpanExportResult.SUCCESS
-
-
 def everywhere(
     folder: Path, spans: Sequence[t.Span], capsys: pytest.CaptureFixture[str]
 ) -> dict[str, str]:
@@ -157,26 +144,17 @@ def test_whoever_planted_it_and_however_late(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A processor of the user's comes after redaction, so what it makes is redacted again."""
-    plants, memory, exporter = Plants(), MemoryBackend(), Kept()
+    plants = Plants()
     planted = iter(list(spans(plants.both)))
-    with caplog.at_level(logging.DEBUG):
-        spanloom.init(
-            backends=["local", "console", memory, OTelExporterBackend(exporter)],
-            processors=[lambda _: next(planted)], dir=str(tmp_path / "record"), integrations=[],
-            log_level="debug",
-        )  # fmt: skip
-        for _ in t.DETAILS:
-            with spanloom.span("step"):
-                pass
-        assert spanloom.flush(10).ok
-        spanloom.shutdown()
-    assert {span.kind for span in memory.spans} == set(t.DETAILS)
-    said = capsys.readouterr()
-    for text in (
-        written(tmp_path / "record"), repr(memory.spans), exporter.written, said.out, said.err,
-        caplog.text,
-    ):  # fmt: skip
-        assert not plants.found_in(text)
+    watch = Watch(
+        tmp_path / "record", capsys, caplog, processors=[lambda _: next(planted)], integrations=[]
+    )
+    for _ in t.DETAILS:
+        with spanloom.span("step"):
+            pass
+    for place, text in watch.written().items():
+        assert not plants.found_in(text), place
+    assert {span.kind for span in watch.memory.spans} == set(t.DETAILS)
 
 
 @pytest.mark.parametrize("name", ["password", "api_key", "Authorization", "clientSecret"])

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from spanloom.processors.actions import MARK, PLACEHOLDERS, Actions
 from spanloom.processors.content import KEPT
+from spanloom.processors.encoded import encoded, hidden, layers
 from spanloom.processors.fields import Area, Path, Shape, Walker, distinct, render
-from spanloom.processors.percent import hidden, layers
 from spanloom.processors.rules import (
     ASSIGNED,
     RULES,
@@ -262,7 +262,7 @@ class Redactor(Walker):
         if len(whole) > _SCREEN_CHARS or len(rules) > _FEW:
             rules = among.suspects(whole)
         hits = find(whole, rules) if rules else []
-        if "%" in whole:
+        if encoded(whole):
             found = hidden(whole, lambda plain: find(plain, among.suspects(plain)))
             hits = merged([*hits, *found])
         if self._recognisers and at.area not in KEPT:
