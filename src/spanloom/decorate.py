@@ -5,7 +5,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 from .errors import guard, mistake
@@ -79,11 +79,11 @@ _CYTHON = ("cython_function_or_method", "fused_cython_function")
 
 
 def shown(value: object) -> str:
-    """Its ``repr``, for a message, where it has one."""
-    try:
-        return repr(value)[:200]
-    except Exception:
-        return f"a {type(value).__name__}"
+    """Its ``repr``, for a message, where it has one that is short: half a secret is not known as one."""
+    with suppress(Exception):
+        if len(text := repr(value)) <= 200:
+            return text
+    return f"a {type(value).__name__}"
 
 
 class _Recipe:

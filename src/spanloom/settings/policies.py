@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from msgspec import Struct
 
-from .readers import Reader, near, refuse
+from .readers import Reader, brief, near, refuse
 
 Content = Literal["full", "redacted", "hash", "none"]
 Area = Literal[
@@ -49,8 +49,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 def _policy(area: str, value: object) -> Content:
     word = value.strip().lower() if isinstance(value, str) else ""
     if word not in _POLICIES:
-        shown = repr(value)[:40] if isinstance(value, str) else f"a {type(value).__name__}"
-        refuse(f"{area} = {shown}{near(word, _POLICIES)}")
+        refuse(f"{area} = {brief(value)}{near(word, _POLICIES)}")
     return word  # type: ignore[return-value]
 
 
@@ -67,7 +66,7 @@ def read_content(value: Any) -> "Content | Mapping[str, Content]":
         refuse()
     for area in value:
         if area not in AREAS and area != "default":
-            refuse(f"no area is called {str(area)[:40]!r}{near(str(area), AREAS)}")
+            refuse(f"no area is called {brief(str(area))}{near(str(area), AREAS)}")
     policies: dict[str, Content] = {"default": "redacted"}
     return policies | {area: _policy(area, word) for area, word in value.items()}
 
@@ -220,9 +219,7 @@ class _Entries:
     def _refuse(
         self, key: str, item: Any, reason: str, allowed: str, instead: str = "it is ignored"
     ) -> None:
-        plain = isinstance(item, str | int | float | bool)
-        shown = repr(item)[:80] if plain else f"a value of type {type(item).__name__}"
-        self.wrong.append(Wrong(key, shown, reason, allowed, instead))
+        self.wrong.append(Wrong(key, brief(item), reason, allowed, instead))
 
 
 def read_redact(*values: Any) -> tuple[Redact, tuple[tuple[Wrong, ...], ...]]:

@@ -28,6 +28,18 @@ def refuse(reason: str = "") -> NoReturn:
     raise ValueError(reason)
 
 
+def brief(value: object) -> str:
+    """``value`` for a message; of a long text only its length, for half a secret is not known as one."""
+    # a container may hold anything, also a key, so only text and numbers are quoted
+    if not isinstance(value, str | int | float):
+        return f"a value of type {type(value).__name__}"
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a huge number"
+    return text if len(text) <= 80 else f"a text of {len(text)} characters"
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'redact'?`` where one of ``known`` is like ``word``."""
     import difflib  # only where something is wrong already

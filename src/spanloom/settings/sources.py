@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, get_args
 from ..errors import mistake
 from .file import File, find, parse
 from .policies import Content, read_redact
-from .readers import near
+from .readers import brief, near
 from .table import DEFAULTS, KEYS, Group, Settings
 
 OTEL_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -115,7 +115,7 @@ def _value(key: str, found: _Found) -> Any:
         reason = str(exc) if isinstance(exc, ValueError) else ""
     if not reason and not info.secret and isinstance(found.value, str) and key != "content":
         reason = _did_you_mean(found.value.strip().lower(), info.reader.choices)
-    shown = "the value (not shown)" if info.secret else _short(found.value)
+    shown = "the value (not shown)" if info.secret else brief(found.value)
     mistake(
         f"spanloom: {found.source} sets {key} to {shown}, which is not allowed"
         f"{reason and f' ({reason})'}. Allowed: {info.reader.allowed}. Correct it there; until then "
@@ -134,17 +134,6 @@ def _redact(found: _Found) -> Any:
                 f"allowed{reason and f' ({reason})'}. Allowed: {allowed}. Correct it there; until then {instead}."
             )
     return redact
-
-
-def _short(value: object) -> str:
-    # a container may hold anything, also a key, so only text and numbers are quoted
-    if not isinstance(value, (str, int, float)):
-        return f"a value of type {type(value).__name__}"
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of thousands of digits
-        return "a huge number"
-    return text if len(text) <= 80 else f"{text[:76]}...{text[0]}"
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -226,7 +215,7 @@ def _content_of_otel(environ: Mapping[str, str], found: dict[str, _Found]) -> No
         return
     hint = _did_you_mean(word, _OTEL_CONTENT_WORDS)
     mistake(
-        f"spanloom: the variable {OTEL_CONTENT} is {_short(word)}, which is not allowed"
+        f"spanloom: the variable {OTEL_CONTENT} is {brief(word)}, which is not allowed"
         f"{hint and f' ({hint})'}. Allowed: {', '.join(_OTEL_CONTENT_WORDS)}. Correct it there; until "
         f"then the default {DEFAULTS.content!r} is used."
     )
