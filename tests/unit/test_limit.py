@@ -44,6 +44,15 @@ def test_json_stays_json(document: object) -> None:
     assert new.truncated == ("detail.output[0].parts[0].arguments",)
 
 
+def test_long_keys_are_cut_and_stay_two() -> None:
+    new = chain(replace(SPAN, detail=t.Task(input={"k" * 5000: 1, "k" * 6000: 2, "short": 3})))
+    assert isinstance(new.detail, t.Task)
+    keys = [*new.detail.input]
+    assert (len({*keys}), keys[2]) == (3, "short")
+    assert all(len(key) < 300 for key in keys)
+    assert new.truncated == ("detail.input",)
+
+
 def test_counts_are_bounded() -> None:
     events = tuple(t.Custom(time_ns=i, name=str(i)) for i in range(10))
     new = chain(replace(SPAN, attributes={str(i): i for i in range(9)}, events=events))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from spanloom.processors.fields import Area, Path, Walker, render
+from spanloom.processors.fields import Area, Path, Walker, distinct, render
 from spanloom.types import Span, Value
 
 _JSON_LEVELS: Final = 4
@@ -58,6 +58,19 @@ class Limiter(Walker):
             new = [self.value(item, area, (path, i)) for i, item in enumerate(value)]
             return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
         return value
+
+    def values(self, values: Mapping[str, Value], area: Area, path: Path) -> Mapping[str, Value]:
+        values = super().values(values, area, path)
+        room = self._max_bytes // 4
+        if all(len(key) <= room for key in values):
+            return values
+        self._note(render(path))
+        new: dict[str, Value] = {}
+        tried: dict[str, int] = {}
+        for key, value in values.items():
+            name = key if len(key) <= room else _shorten(key, room)
+            new[distinct(name, new, tried)] = value
+        return new
 
     def _limit(self, text: str, room: int, levels: int = _JSON_LEVELS) -> str:
         size = len(text) if text.isascii() else len(text.encode())

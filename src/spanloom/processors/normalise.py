@@ -25,6 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from spanloom import types as t
+from spanloom.processors.cut import cut
 from spanloom.processors.fields import PLAIN, PLANS, Area, Path, Shape, Walker, distinct, render
 from spanloom.processors.media import BINARY_KEYS, Blobs, decode, decode_url
 from spanloom.processors.survey import MAX_NODES, SPAN_VALUES, may_be_media
@@ -33,7 +34,6 @@ SMALL_BYTES: Final = 64
 """Shorter binary values are only counted; longer ones become blobs."""
 ARRAY_ITEMS: Final = 128
 TABLE_ROWS: Final = 10
-_TOKEN_CHARS: Final = 512
 
 _PLAIN_TEXT: tuple[type, ...] = (
     datetime, date, time, timedelta, Decimal, UUID, PurePath, Fraction, complex,
@@ -317,11 +317,8 @@ class Normaliser(Walker):
         self._budget -= len(text)
         if len(text) >= size:
             return text
-        # a secret cut in two is no longer known as one: cut where a word ends
-        space = max(text.rfind(space, len(text) - _TOKEN_CHARS) for space in " \n\t,")
-        text = text[:space] if space > 0 else text[:-_TOKEN_CHARS]
         self._cut(path)
-        return f"{text}... [TRUNCATED {size - len(text)} chars]"
+        return cut(text, size)
 
     def _cut(self, path: Path) -> None:
         if len(self.truncated) < 100:
