@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from msgspec import Struct
 
 from spanloom.processors.rules.cues import LEAD, topics
+from spanloom.processors.rules.escapes import unescaped
 
 View = Literal["text", "long", "names", "mask"]
 """Where a rule's hints are looked for.
@@ -52,6 +53,11 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     digits: int = 0
     numeric: bool = False
     reach: int = 0
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether it reads texts without the escapes of URLs and JSON."""
+        return self.digits > 0 or self.view == "mask"
 
 
 class Hit(Struct, frozen=True):
@@ -208,9 +214,11 @@ class RuleSet:
         """The rules that may match in ``text``, which may be many texts joined by ``=``."""
         raw = latin(text)
         views: dict[View, str] = {"text": text}
-        mask = b""
+        mask, number_text, number_raw = b"", text, raw
         if _has_digits(raw, FEWEST):
-            mask = raw.translate(_NUMERIC)
+            number_text, place = unescaped(text)
+            number_raw = latin(number_text) if place else raw
+            mask = number_raw.translate(_NUMERIC)
             views["mask"] = f"\n{mask.decode('latin-1')}"
         found: dict[Rule, None] = {}
         for mark, hint, rule in self._texts:
@@ -230,7 +238,8 @@ class RuleSet:
             if hint in views[view] and search(views[view]):
                 found[rule] = None
         if self._numbers and mask:
-            most = max((stretch.digits for stretch in stretches(text, raw, mask)), default=0)
+            numbers = stretches(number_text, number_raw, mask)
+            most = max((stretch.digits for stretch in numbers), default=0)
             for rule in self._numbers:
                 if most >= rule.digits:
                     found[rule] = None
@@ -339,19 +348,22 @@ def find(text: str, rules: Sequence[Rule], window: int = WINDOW) -> list[Hit]:
     hits = []
     plain = [rule for rule in rules if not rule.digits]
     numbers: list[Stretch] = []
+    read, place = unescaped(text) if any(rule.of_numbers for rule in rules) else (text, None)
     if len(plain) < len(rules):
-        raw = latin(text)
-        numbers = [*stretches(text, raw, raw.translate(_NUMERIC))]
+        raw = latin(read)
+        numbers = [*stretches(read, raw, raw.translate(_NUMERIC))]
         plain = [*rules] if numbers else plain
     for rule in plain:
         done = 0
-        for match in _found(rule, text, numbers, window):
+        for match in _found(rule, read if rule.of_numbers else text, numbers, window):
             # a spot may reach beyond its match: what lies inside is gone already
             inside = match.start() < done >= match.end()
             span = None if inside else rule.spot(match)
             if span is not None:
-                hits.append(Hit(*span, rule.kind))
                 done = span[1]
+                if place and rule.of_numbers:
+                    span = place(span[0]), place(span[1])
+                hits.append(Hit(*span, rule.kind))
     return merged(hits)
 
 
