@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from msgspec import Struct
 
 from spanloom.processors.rules.cues import LEAD, topics
-from spanloom.processors.rules.escapes import unescaped
+from spanloom.processors.rules.reading import as_read
 
 View = Literal["text", "long", "names", "mask"]
 """Where a rule's hints are looked for.
@@ -56,7 +56,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def of_numbers(self) -> bool:
-        """Whether it reads texts without the escapes of URLs and JSON."""
+        """Whether it looks at texts as people would read them, see ``as_read``."""
         return self.digits > 0 or self.view == "mask"
 
 
@@ -93,8 +93,8 @@ FEWEST: Final = 4
 LEAST: Final = 7
 SELF_EVIDENT: Final = 13
 """From so many digits on a number can be told by itself; a shorter one needs a word that says what it is."""
-_LETTERED: Final = (8, 17)
-"""Lengths of numbers that end in a letter: of a DNI, of a Chinese resident."""
+_LETTERED: Final = (7, 8, 9, 17)
+"""Lengths of numbers that end in a letter: of Irish and Spanish people, Chilean, Chinese."""
 
 
 class Stretch(NamedTuple):
@@ -216,7 +216,7 @@ class RuleSet:
         views: dict[View, str] = {"text": text}
         mask, number_text, number_raw = b"", text, raw
         if _has_digits(raw, FEWEST):
-            number_text, place = unescaped(text)
+            number_text, place = as_read(text)
             number_raw = latin(number_text) if place else raw
             mask = number_raw.translate(_NUMERIC)
             views["mask"] = f"\n{mask.decode('latin-1')}"
@@ -348,7 +348,7 @@ def find(text: str, rules: Sequence[Rule], window: int = WINDOW) -> list[Hit]:
     hits = []
     plain = [rule for rule in rules if not rule.digits]
     numbers: list[Stretch] = []
-    read, place = unescaped(text) if any(rule.of_numbers for rule in rules) else (text, None)
+    read, place = as_read(text) if any(rule.of_numbers for rule in rules) else (text, None)
     if len(plain) < len(rules):
         raw = latin(read)
         numbers = [*stretches(read, raw, raw.translate(_NUMERIC))]
