@@ -28,7 +28,8 @@ for _topic, _list in WORDS.items():
 _UNSPACED: Final = {word: {topic} for topic, words in UNSPACED.items() for word in words.split()}
 
 _PARTS = later(r"[A-Z]+(?![a-z])|[A-Z]?(?:[^\W\d_A-Z]|[\u0900-\u0dff])+")
-_PRODUCTS = later("iPhone|Mobile/")
+_PRODUCTS = later(r"iPhone|Mobile/|[^\s@]{1,64}@[^\s@]{0,64}")
+"""What holds such words without saying them: products, and addresses."""
 _IN_UNSPACED = later("|".join(sorted(_UNSPACED, key=len, reverse=True)))
 _TELLING: Final[frozenset[Topic]] = frozenset({"phone", "card", "id", "named_id", "ssn", "ip"})
 _HARMLESS: Final[frozenset[Topic]] = frozenset({"order", "version"})
@@ -39,6 +40,9 @@ _DONE = later(
     r"|.*[^\w.-](?=[\w.-]{1,40}=[\"']?\Z)",
     re.DOTALL,
 )
+
+
+_CELLS = later(r"[0-9][\"']?[,;\t|&\n]")
 
 
 def _by_itself(word: str) -> Iterator[set[Topic]]:
@@ -67,12 +71,16 @@ def _said(lead: str) -> list[tuple[str, set[Topic]]]:
     return said
 
 
+def _open(lead: str) -> str:
+    done = _DONE.match(lead)
+    return lead[done.end() :] if done else lead
+
+
 @lru_cache(maxsize=2048)
 def topics(lead: str) -> frozenset[Topic]:
     """What a number after these words may be, by those nearest to it; empty if nobody says."""
-    done = _DONE.match(lead)
     found: set[Topic] = set()
-    for _, says in reversed(_said(_PRODUCTS.sub(" ", lead[done.end() :] if done else lead))):
+    for _, says in reversed(_said(_PRODUCTS.sub(" ", _open(lead)))):
         if says & _HARMLESS and not says & _TELLING:
             break
         found |= says
@@ -86,7 +94,8 @@ def told(text: str, start: int) -> frozenset[Topic]:
 
 @lru_cache(maxsize=2048)
 def _named(lead: str) -> frozenset[Topic]:
-    for _, says in reversed(_said(lead)[-4:]):
+    after_cell = _CELLS.split(lead)[-1]
+    for _, says in reversed(_said(after_cell)[-4:]):
         if "filler" not in says:
             return frozenset(says)
         if says & _TELLING or says & _HARMLESS:
@@ -102,7 +111,7 @@ def named(text: str, start: int, topic: Topic) -> bool:
 @lru_cache(maxsize=2048)
 def nearest(lead: str, among: frozenset[str]) -> str:
     """Which of these words stands nearest to a number after ``lead``; empty if none does."""
-    words = [word.lower() for word in _PARTS.findall(lead)]
+    words = [word.lower() for word in _PARTS.findall(_open(lead))]
     return next((word for word in reversed(words) if word in among), "")
 
 

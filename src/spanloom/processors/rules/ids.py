@@ -23,6 +23,7 @@ NOT_BEFORE: Final = (
 """Not in the middle of a word or of a longer number; but after ``\\n`` of JSON or ``%3D`` of a URL."""
 NOT_AFTER: Final = r"(?![0-9A-Za-z_\u00c0-\u024f]|[-./][0-9]|-[A-Za-z])"
 
+_DATE = later("(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _ROW_BEFORE = later(rf"[0-9]{GAP}\Z")
 _ROW_AFTER = later(rf"{GAP}[0-9]")
 _SEPARATORS = later(r"[^0-9A-Za-z]+")
@@ -67,7 +68,7 @@ NATIONAL: Final = (
     Id("lu_national", national.lu_national, (), ("13", "8 5", "4 4 5", "8 3 2")),
     Id("nl_bsn", checks.nl_bsn, (), ("9", "4.2.3", "4 2 3", "3 3 3", "3.3.3"), words="bsn burgerservicenummer"),
     Id("gb_nhs", national.gb_nhs, (), ("10", "3 3 4", "3-3-4"), words="nhs"),
-    Id("es_dni", checks.es_dni, ("8A", "8-A", "2.3.3-A", "2.3.3A", "8 A")),
+    Id("es_dni", checks.es_dni, ("8A", "8-A", "2.3.3-A", "2.3.3A"), ("8 A",)),
     Id("pt_nif", national.pt_nif, (), ("9", "3 3 3", "3.3.3")),
     Id("gr_tax", national.gr_tax, (), ("9", "3 3 3"), words="afm αφμ"),
     Id("gr_amka", national.gr_amka, (), ("11", "6 5", "6-5"), words="amka αμκα"),
@@ -190,7 +191,7 @@ def _national(match: re.Match[str]) -> tuple[int, int] | None:
     if group is None:
         return None
     text, (start, end) = match.string, match.span(group)
-    if not apart(text, start, end):
+    if not apart(text, start, end) or _DATE.fullmatch(text, start, end):
         return None
     number = _SEPARATORS.sub("", match[group]).upper()
     good = _of(_PLAIN[group], number)

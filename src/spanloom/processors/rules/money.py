@@ -15,7 +15,7 @@ _NETWORK = later(
     r"|(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)[0-9]*(?<=\A.{16})\Z"  # Mastercard
     r"|3[47][0-9]{13}\Z"  # American Express
     r"|(?:30[0-59]|3[689])[0-9]*(?<=\A.{14})\Z|(?:3[689]|30)[0-9]{14,17}\Z"  # Diners Club
-    r"|35(?:2[89]|[3-8])[0-9]{13,16}\Z|(?:1800|2131)[0-9]{11}\Z"  # JCB
+    r"|35(?:2[89]|[3-8][0-9])[0-9]{12,15}\Z|(?:1800|2131)[0-9]{11}\Z"  # JCB
     r"|220[0-5][0-9]{12,15}\Z|9792[0-9]{12}\Z|(?:9860|8600|9704|5614|5440)[0-9]{12}\Z|9704[0-9]{15}\Z"
     r"|(?:60|62|6[4-5]|81|82)[0-9]{14,17}\Z"  # Discover, UnionPay, RuPay
     r"|6[0-9]{15,18}\Z|5[06-8][0-9]{14,17}\Z"  # Maestro, Elo, Verve
@@ -41,24 +41,25 @@ def _card(match: re.Match[str]) -> tuple[int, int] | None:
         sizes = tuple(len(group[0]) for group in groups[:count])
         if 12 <= len(digits) <= 19 and luhn(digits) and (count == 1 or sizes in _GROUPS):
             end = groups[count - 1].end()
-            if (count == len(groups) or text[end] in " \u00a0") and _a_card(
-                text, start, digits, sizes
-            ):
+            whole = count == len(groups)
+            if (whole or text[end] in " \u00a0") and _a_card(text, start, digits, sizes, whole):
                 return start, end
     return None
 
 
-def _a_card(text: str, start: int, digits: str, sizes: tuple[int, ...]) -> bool:
+def _a_card(text: str, start: int, digits: str, sizes: tuple[int, ...], whole: bool) -> bool:
     if len(set(digits)) == 1 or digits[0] == "0":
         return False
     if "card" in told(text, start):
         return True
-    if not _NETWORK.match(digits) or (len(digits) < _RARE and digits[0] in "4567"):
+    if not _NETWORK.match(digits):
+        return False
+    if len(digits) < _RARE and digits[0] in "4567" and sizes != (4, 3, 3, 3):
         return False
     if sizes[0] == 4 and len(sizes) > 1 and _PART_OF_MORE.search(text, max(0, start - 6), start):
         return False  # of an account's number
-    # in one piece an order's number may be as long
-    return len(sizes) > 1 or not named(text, start, "order")
+    # in one piece, or with more behind, an order's number may be as long
+    return (whole and len(sizes) > 1) or not named(text, start, "order")
 
 
 CARD: Final = Rule(
@@ -79,6 +80,8 @@ CARD: Final = Rule(
 
 def _iban(match: re.Match[str]) -> tuple[int, int] | None:
     text, start = match.string, match.start() - 2
+    if _IN_UUID.search(text, max(0, start - 2), start):
+        return None
     end = _iban_end(text, start, IBAN_LENGTHS.get(text[start : start + 2].upper(), 0))
     return (start, end) if end else None
 
@@ -97,6 +100,7 @@ def _iban_end(text: str, start: int, length: int) -> int:
     return at if whole and iban("".join(written).upper()) else 0
 
 
+_IN_UUID = later(r"[0-9A-Za-z]-\Z")
 _BETWEEN = later(rf"{_GAP}[0-9A-Za-z]")
 _MORE = later("[0-9A-Za-z]")
 

@@ -108,11 +108,14 @@ def _ipv6(match: re.Match[str]) -> tuple[int, int] | None:
     start, limit = match.start(), max(0, match.start() - 39)
     while start > limit and text[start - 1] in _V6_CHARS:
         start -= 1
+    if text[start] == ":" != text[start + 1 : start + 2]:
+        start += 1  # of "INFO:root:"
     right = _V6_RIGHT.match(text, match.start())
     end = right.end() if right else start
     while end > start and text[end - 1] == ":" and text[end - 2 : end] != "::":
         end -= 1
-    around = text[max(0, start - 1) : start] + text[end : end + 1]
+    before = text[max(0, start - 1) : start]
+    around = (before if before != ":" else "") + text[end : end + 1]
     if any(c.isascii() and (c.isalnum() or c in "_:") for c in around) or end - start > 45:
         return None
     found = text[start:end]
@@ -142,4 +145,13 @@ IPV6: Final = Rule(
     probes=(later(r":(?::|(?:[0-9A-Fa-f]{1,4}:){6})"),),
     pattern=later(r":(?::|(?<=[0-9A-Fa-f]:)(?:[0-9A-Fa-f]{1,4}:){6})"),
     spot=_ipv6,
+)
+QUOTED_IPV6: Final = Rule(  # in the query of a URL
+    name="quoted_ipv6",
+    kind="ip",
+    view="text",
+    probes=(later("%3[Aa](?:%3[Aa]|[0-9A-Fa-f]{1,4}%3[Aa])"),),
+    pattern=IPV6.pattern,
+    spot=_ipv6,
+    read=True,
 )

@@ -38,11 +38,16 @@ _TWO_DIGITS: Final = frozenset(code for code in _LENGTHS if len(code) == 2) | {
 _GROUPS = later("[0-9]+")
 _EXTENSION = later(r",?[ ]?(?:ext(?:ension)?\.?|x|#)[ ]?[0-9]{1,6}(?![0-9A-Za-z_])", re.IGNORECASE)
 _ENDS = later(r"(?![0-9A-Za-z_])|(?=x[0-9]{1,6}(?![0-9A-Za-z_]))")
-_DATE = later(
+_DATE_TEXT: Final = (
     r"(?:19|20)[0-9]{2}[-./ ][01]?[0-9][-./ ][0-3]?[0-9](?![0-9])"
     r"|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}(?![0-9])"
     r"|(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])(?:[0-9]{4}|[0-9]{6})?(?![0-9])"
 )
+_DATE = later(_DATE_TEXT)
+_OTHER = later(
+    rf"(?:{_DATE_TEXT})|97[89]-?[0-9]-?[0-9]{{2,7}}-|[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}(?![0-9])"
+)
+"""A date, an ISBN, what has the shape of a social security number."""
 
 PHONE_PATTERN: Final = later(
     r"(?:(?<![0-9A-Za-z_+(])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=[(])(?=[+]))(?<![0-9][-.:/])(?:"
@@ -61,6 +66,8 @@ def _phone(match: re.Match[str]) -> tuple[int, int] | None:
     groups = _GROUPS.findall(written)
     digits = "".join(groups)
     if match["intl"] is not None:
+        if written[0] == "0" and named(text, start, "order"):
+            return None
         span = _international(text, start, end, digits)
         if span and text[start - 1 : start] == "(" and ")" in text[start : span[1]]:
             span = start - 1, span[1]  # (+91) 98765 43210
@@ -74,8 +81,8 @@ def _phone(match: re.Match[str]) -> tuple[int, int] | None:
     elif match["trunk"] is not None:
         # written in threes it may as well be any other number
         threes = [len(group) for group in groups] == [3, 3, 3]
-        zip_code = re.fullmatch("[0-9]{5}-[0-9]{4}", written)
-        good = 9 <= len(digits) <= 12 and _one_separator(written) and not threes and not zip_code
+        taken = re.fullmatch("[0-9]{5}-[0-9]{4}|[0-9]{3}-[0-9]{2}-[0-9]{4}", written)  # ZIP, SSN
+        good = 9 <= len(digits) <= 12 and _one_separator(written) and not threes and not taken
     else:
         good = match["cued"] is None
     if good:
@@ -109,8 +116,13 @@ def _free_standing(text: str, start: int, end: int) -> bool:
 
 def _cued(text: str, start: int, end: int, digits: str) -> tuple[int, int] | None:
     said = 7 <= len(digits) <= 15 and len(set(digits)) > 1 and "phone" in told(text, start)
-    if not said or named(text, start, "order") or _DATE.match(text, start):
+    if not said or named(text, start, "order") or _OTHER.match(text, start):
         return None
+    if text[start - 1 : start] in ("@", "-"):
+        return None
+    written = text[start:end]
+    if "." in written and " " in written.strip():
+        return None  # measurements in a row
     return start, end
 
 

@@ -41,6 +41,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     only where a text has so many digits next to each other. ``numeric``: nothing of it is found without
     some digits, wherever they stand. ``reach``: where not 0, the pattern is not ours
     and may take the square of its text; it gets pieces that overlap by so many characters.
+    ``read``: it looks at texts as people would read them, see ``as_read``, as all do that look for numbers.
     """
 
     name: str
@@ -53,11 +54,12 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     digits: int = 0
     numeric: bool = False
     reach: int = 0
+    read: bool = False
 
     @property
     def of_numbers(self) -> bool:
         """Whether it looks at texts as people would read them, see ``as_read``."""
-        return self.digits > 0 or self.view == "mask"
+        return self.read or self.digits > 0 or self.view == "mask"
 
 
 class Hit(Struct, frozen=True):

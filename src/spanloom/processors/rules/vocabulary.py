@@ -22,7 +22,7 @@ WORDS: Final[Mapping[Topic, str]] = {
     "nomor-telepon nomor-hp hp telepon* ponsel handphone* telpon* hubungi simu kontaktnummer* sími símanúmer* símanr "
     "telefonszám* szám-telefon mobilszám* tālrun* telefons telefonas telefonu llame llama llámame llámeme ligue ligar chiama* "
     "chiami appelez appele anruf* bellen bel ring-meg ruf",
-    "card": "card cards creditcard* debitcard* cardnumber* cardno visa mastercard amex maestro discover jcb diners unionpay "
+    "card": "payment payments pay paid charge charged charging card cards creditcard* debitcard* cardnumber* cardno visa mastercard amex maestro discover jcb diners unionpay "
     "rupay cc ccnum ccn pan primary-account kreditkart* kreditkort* kart* bankkart* karte karta kartę kartą kartu kartou "
     "kaart* creditcardnummer kort kortet kortnummer* betalkort carte carta cartão cartao cartões tarjeta* tarjetas targeta "
     "kredi-kartı kártya* kártyá* bankkártya* kortti* luottokort* maksukort* карт* банковск* кредитк* картк* κάρτα* καρτα* "
@@ -58,7 +58,7 @@ WORDS: Final[Mapping[Topic, str]] = {
     "version": "rv version* ver v rev revision release released build firmware driver upgrade upgraded upgrading "
     "downgrade downgraded update updated patched section sections chapter clause article paragraph appendix figure table "
     "step oid assemblyversion fileversion sdk wersj* versión versão versione версия* версі* إصدار גרסה",
-    "order": "order orders ordernumber* orderid invoice* ticket case isbn issn sku serial tracking trackingid "
+    "order": "ord ordnr inv sku tkt req ref-no txn rma awb order orders ordernumber* orderid invoice* ticket case isbn issn sku serial tracking trackingid "
     "trackingnumber* waybill batch part product transaction confirmation booking reservation shipment shipping parcel item "
     "article ean upc gtin asin barcode timestamp* ts epoch unix created updated expires iat exp nbf pid seed offset commit "
     "revision checksum hash uuid guid trace span request quantity qty amount total price invoice-no po imei "
