@@ -36,7 +36,7 @@ _HARMLESS: Final[frozenset[Topic]] = frozenset({"order", "version"})
 _NOTHING: Final[frozenset[Topic]] = frozenset()
 # a sentence, a line, a parameter that had its number; the name of a variable
 _DONE = later(
-    r".*(?:[0-9][^\s.!?;0-9]{0,8}[.!?;。；]\s+(?=.*[^\W\d])|[0-9][^\n\w]{0,3}\n(?=\[|.*[^\W\d])|&)"
+    r".*(?:[0-9]{3}[^.!?;。\u0964；\n]{0,40}[.!?;。\u0964；]\s+(?=.*[^\W\d])|[0-9][^\n\w]{0,3}\n(?=\[|.*[^\W\d])|&)"
     r"|.*[^\w.-](?=[\w.-]{1,40}=[\"']?\Z)",
     re.DOTALL,
 )
@@ -87,9 +87,22 @@ def topics(lead: str) -> frozenset[Topic]:
     return frozenset(found & _TELLING)
 
 
-def told(text: str, start: int) -> frozenset[Topic]:
-    """What the words before ``start`` say that stands there."""
-    return topics(text[max(0, start - LEAD) : start])
+_BEHIND = later(
+    r"[)\"'\]]?[ ]?(?:\(|-|\u2013|\u2014|(?:is|ist|est|es|è|é|to|jest|är|er|on|olan|numara\w*)[ ]|[\u0900-\u0eff\u1100-\u11ff\u2e80-\ud7ff])"
+    r"[^.!?\u3002\u0964;,&\"\n<{}0-9]{0,30}"
+)
+"""What may say afterwards what a number was: ``(mobile)``, ``is my number``, and languages that end in the verb."""
+
+
+def following(text: str, end: int) -> frozenset[Topic]:
+    """What the words right behind a number say that it is."""
+    behind = _BEHIND.match(text, end)
+    return topics(behind[0]) if behind else _NOTHING
+
+
+def told(text: str, start: int, end: int) -> frozenset[Topic]:
+    """What the words before ``start``, or else those behind ``end``, say that stands between them."""
+    return topics(text[max(0, start - LEAD) : start]) or following(text, end)
 
 
 @lru_cache(maxsize=2048)

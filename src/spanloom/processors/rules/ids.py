@@ -18,7 +18,7 @@ from spanloom.processors.rules.screen import Rule
 DASH: Final = "[-\u2010-\u2015]"
 GAP: Final = "[ \u00a0\u2007\u2009\u202f]"
 NOT_BEFORE: Final = (
-    r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))(?<![0-9][-./])"
+    r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))(?<![0-9][-./])(?<!@)"
 )
 """Not in the middle of a word or of a longer number; but after ``\\n`` of JSON or ``%3D`` of a URL."""
 NOT_AFTER: Final = r"(?![0-9A-Za-z_\u00c0-\u024f]|[-./][0-9]|-[A-Za-z])"
@@ -182,24 +182,57 @@ def apart(text: str, start: int, end: int) -> bool:
     return not row_before and not _ROW_AFTER.match(text, end)
 
 
+def _digits_of(layout: str) -> int:
+    """How many digits a layout has, if it has no letters."""
+    return sum(map(int, re.findall(r"\d+", layout))) if not layout[-1].isalpha() else 0
+
+
+_BY_DIGITS: Final = {
+    count: tuple(
+        each
+        for each in NATIONAL
+        if any(_digits_of(s) == count for w in (*each.plain, *each.cued) for s in _spelt(w))
+    )
+    for count in range(8, 19)
+}
+_LOOSE = later(rf"[0-9](?:[ \u00a0\u2007\u2009\u202f\u2010-\u2015./-]?[0-9]){{7,17}}{NOT_AFTER}")
+
+
+def _loose(match: re.Match[str]) -> tuple[int, int] | None:
+    """After a word for such numbers: however its digits are put in groups."""
+    text, start = match.string, match.start()
+    number = _SEPARATORS.sub("", match[0])
+    if (
+        _DATE.match(number)
+        or not told(text, start, match.end()) & _CUES
+        or named(text, start, "order")
+    ):
+        return None
+    own = _WORDS.get(nearest(text[max(0, start - LEAD) : start], _OWN_WORDS))
+    return match.span() if _of(_BY_DIGITS.get(len(number), ()), number, own) else None
+
+
 def _of(ids: tuple[Id, ...], number: str, own: Id | None = None) -> bool:
     return any(each.check(number) for each in ids if own in (None, each))
 
 
 def _national(match: re.Match[str]) -> tuple[int, int] | None:
     group = match.lastgroup
+    loose = _LOOSE.match(match.string, match.start())
     if group is None:
-        return None
+        return loose and _loose(loose)
     text, (start, end) = match.string, match.span(group)
     if not apart(text, start, end) or _DATE.fullmatch(text, start, end):
         return None
     number = _SEPARATORS.sub("", match[group]).upper()
     good = _of(_PLAIN[group], number)
-    if not good and told(text, start) & _CUES:
+    if not good and told(text, start, end) & _CUES:
         own = _WORDS.get(nearest(text[max(0, start - LEAD) : start], _OWN_WORDS))
         by_name = own is None and named(text, start, "named_id")
         good = _of(_CUED[group], number, own) or (by_name and _of(_NAMED[group], number))
-    return (start, end) if good and not named(text, start, "order") else None
+    if good:
+        return (start, end) if not named(text, start, "order") else None
+    return loose and _loose(loose)
 
 
 NATIONAL_ID: Final = Rule(
@@ -210,7 +243,7 @@ NATIONAL_ID: Final = Rule(
         NOT_BEFORE
         + "(?="
         + "|".join(f"(?P<n{i}>{_pattern(layout)}){NOT_AFTER}" for i, layout in enumerate(_LAYOUTS))
-        + ")"
+        + "|[0-9])"
     ),
     spot=_national,
 )
@@ -229,11 +262,17 @@ _LETTERED: Final = {
     "sg_nric": ("[STFGM]", r"(?<=[STFGM].)[0-9]{6}[A-Z]", checks.sg_nric),
     "in_pan": ("[A-Z]{5}", r"[0-9]{3}[A-Z]", checks.in_pan),
     "it_fiscal": (
-        "[A-Z]{6}",
+        f"[A-Z]{{3}}{GAP}?[A-Z]{{3}}",
         rf"[0-9][A-EHLMPRST][0-9L-NP-V]{{2}}{GAP}?[A-Z][0-9L-NP-V]{{3}}[A-Z]",
         checks.it_fiscal,
     ),
     "mx_curp": ("[A-Z]{4}", r"[0-9]{5}[HMX][A-Z]{5}[A-Z0-9][0-9]", checks.mx_curp),
+    "mx_rfc": ("[A-ZÑ&]{3,4}", r"[0-9]{5}-?[A-Z0-9]{3}", national.mx_rfc),
+    "tw_id": ("[A-Z]", r"(?<=[A-Z][12])[0-9]{8}", national.tw_id),
+    "hk_id": ("[A-Z]{1,2}", r"[0-9]{5}(?:\([0-9A]\)|[0-9A])", national.hk_id),
+    "ie_pps": ("", r"[0-9]{6}[A-W][A-IW]?", national.ie_pps),
+    "de_social": ("", r"[0-9]{7}[A-Z][0-9]{3}", national.de_social),
+    "fi_personal": ("", r"[0-9]{5}[A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]", national.fi_personal),
     "fr_nir": (  # of Corsica
         "",
         rf"(?<=[12]){GAP}?[0-9]{{2}}{GAP}?[0-9]{{2}}{GAP}?2[AB]{GAP}?[0-9]{{3}}{GAP}?[0-9]{{3}}(?:{GAP}?[0-9]{{2}})?",
@@ -242,6 +281,8 @@ _LETTERED: Final = {
 }  # fmt: skip
 """The letters before the first digit, what follows it, the check."""
 _UNCHECKED: Final = frozenset({"gb_nino", "in_pan"})
+_WEAK: Final = frozenset({"tw_id", "ie_pps"})
+"""Whose check one in ten or twenty meets by chance."""
 
 
 def _either_case(pattern: str) -> str:
@@ -254,7 +295,7 @@ def _either_case(pattern: str) -> str:
 _LETTERS: Final = {
     name: later(
         r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
-        rf"{_either_case(letters)}{_SEP}\Z"
+        rf"{_either_case(letters)}{_SEP if letters else ''}\Z"
     )
     for name, (letters, _, _) in _LETTERED.items()
 }
@@ -273,7 +314,14 @@ def _lettered(match: re.Match[str]) -> tuple[int, int] | None:
     number = _SEPARATORS.sub("", written).upper()
     good = _LETTERED[name][2](number)
     if name in _UNCHECKED and not (good and written.isupper()):
-        good = (good or name == "gb_nino") and bool(told(text, start) & _CUES)
+        good = (good or name == "gb_nino") and bool(told(text, start, end) & _CUES)
+    weak = name in _WEAK or (name == "hk_id" and written[-1] != ")")
+    if good and weak:
+        good = bool(told(text, start, end) & _CUES)
+    if name == "mx_rfc" and not good and written.isupper():
+        good = "named_id" in told(
+            text, start, end
+        )  # its last letters are not always those that are right
     return (start, end) if good and not named(text, start, "order") else None
 
 
@@ -284,7 +332,7 @@ def _preceded(gap: str) -> str:
         *(f"[\n ]a{a}0000000{gap}a" for a in ("", " ")),
     ]
     if not gap:
-        shapes += ["[\n ]aaaaa0000a", "aaa00a00a000a", "00a00 a000a"]
+        shapes += ["[\n ]aaaaa0000a", "aaa00a00a000a", "aaa 00a00a000a", "00a00 a000a"]
     return "|".join(f"(?<={shape})" for shape in shapes)
 
 
@@ -296,9 +344,16 @@ LETTERED_ID: Final = Rule(
     probes=(
         later(
             f"0a(?:(?![a0])(?:{_preceded('')})|aaaaa[a0]0(?<=aaaa000000aaaaaa.0)"
+            "|000(?:0?a?)(?![a0])(?:(?<=[\n ]000000a0000)|(?<=[\n ]000000a000a)|(?<=[\n ]00000000a000))"
+            "|(?:a(?<=[\n ]0000000aa)|(?<=[\n ]0000000a))(?![a0])"
             "|000000(?<=[\n ]000000a000000)| 000 000(?<=[\n ]0 00 00 0a 000 000))"
         ),
         later(f"0 a(?![a0])(?:{_preceded(' ')})"),
+        later(
+            "a000000(?:(?<=[\n ]a000000)(?:000(?![a0])| ?0(?![a0])|a(?![a0]))"
+            "|(?:(?<=[\n ]aaaa000000)|(?<=[\n ]aaa000000)) ?[0a]{3}(?![0a])"
+            "|(?<=[\n ]aa000000)(?: ?0(?![a0])|a(?![a0])))"
+        ),
     ),
     # from its first digit: digits are rarer than letters, and found faster
     pattern=later(
@@ -321,7 +376,7 @@ def _ssn(match: re.Match[str]) -> tuple[int, int] | None:
     if not checks.us_ssn(_SEPARATORS.sub("", match[1])) or named(text, start, "order"):
         return None
     if match[2] is None or match[2] in "./":
-        return (start, end) if "ssn" in told(text, start) else None
+        return (start, end) if "ssn" in told(text, start, end) else None
     return (start, end) if match[2] not in GAP or apart(text, start, end) else None
 
 

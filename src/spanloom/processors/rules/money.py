@@ -42,22 +42,26 @@ def _card(match: re.Match[str]) -> tuple[int, int] | None:
         if 12 <= len(digits) <= 19 and luhn(digits) and (count == 1 or sizes in _GROUPS):
             end = groups[count - 1].end()
             whole = count == len(groups)
-            if (whole or text[end] in " \u00a0") and _a_card(text, start, digits, sizes, whole):
+            if (whole or text[end] in " \u00a0") and _a_card(
+                text, start, end, digits, sizes, whole
+            ):
                 return start, end
     return None
 
 
-def _a_card(text: str, start: int, digits: str, sizes: tuple[int, ...], whole: bool) -> bool:
+def _a_card(
+    text: str, start: int, end: int, digits: str, sizes: tuple[int, ...], whole: bool
+) -> bool:
     if len(set(digits)) == 1 or digits[0] == "0":
         return False
-    if "card" in told(text, start):
+    if sizes[0] == 4 and len(sizes) > 1 and _PART_OF_MORE.search(text, max(0, start - 6), start):
+        return False  # of an account's number
+    if "card" in told(text, start, end):
         return True
     if not _NETWORK.match(digits):
         return False
     if len(digits) < _RARE and digits[0] in "4567" and sizes != (4, 3, 3, 3):
         return False
-    if sizes[0] == 4 and len(sizes) > 1 and _PART_OF_MORE.search(text, max(0, start - 6), start):
-        return False  # of an account's number
     # in one piece, or with more behind, an order's number may be as long
     return (whole and len(sizes) > 1) or not named(text, start, "order")
 

@@ -8,15 +8,16 @@ from spanloom.processors.rules.cues import named, told
 from spanloom.processors.rules.later import later
 from spanloom.processors.rules.screen import Rule
 
-_FILES: Final = frozenset(
-    {"png", "jpg", "jpeg", "gif", "webp", "svg", "css", "js", "html", "py", "md"}
-)
+_FILES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "svg", "css", "js", "html"})
 
 
 def _email(match: re.Match[str]) -> tuple[int, int] | None:
     text, at = match.string, match.start()
     start, limit = at, max(0, at - 64)
+    spaced = text[at - 1 : at].isascii()
     while start > limit and (text[start - 1].isalnum() or text[start - 1] in "._%+'-"):
+        if spaced and text[start - 1] >= _UNSPACED:
+            break
         start -= 1
     while start < at and text[start] in ".'-":
         start += 1
@@ -30,8 +31,13 @@ def _email(match: re.Match[str]) -> tuple[int, int] | None:
     return start, match.end()
 
 
-_USER_OF_URL = later(r"://([^\s/\"'<>\\]{0,256})\Z")
-_DOMAIN: Final = r"(?:[^\W_][\w-]{0,62}\.){1,8}([^\W\d_]{2,24})(?![\w-])"
+_UNSPACED: Final = "\u2e80"
+"""From here on are scripts whose words stand right beside each other, and beside an address."""
+_USER_OF_URL = later(r"://([^\s/?#\"'<>\\]{0,256})\Z")
+_DOMAIN: Final = (
+    r"(?:[^\W_][\w-]{0,62}\.){1,8}"
+    r"([A-Za-z]{2,24}(?![A-Za-z0-9_-])|xn--[A-Za-z0-9-]{2,59}(?![A-Za-z0-9_-])|[^\W\d_]{2,24}(?![\w-]))"
+)
 
 EMAIL: Final = Rule(
     name="email",
@@ -68,11 +74,12 @@ def _ipv4(match: re.Match[str]) -> tuple[int, int] | None:
     if not _OCTETS.issuperset(parts) or _AFTER_V4.match(text, end) or _NOBODY.match(found):
         return None
     lead = text[max(0, start - 3) : start]
-    if _BEFORE_V4.search(lead) and not _escaped(lead):
+    tagged = text[start - 1 : start] in ("<", ">") and text[end : end + 1] in ("<", ">")
+    if _BEFORE_V4.search(lead) and not _escaped(lead) and not tagged:
         return None
     if named(text, start, "version") or text[max(0, start - 1) : start] == "§":
         return None
-    if max(map(len, parts)) == 1 and "ip" not in told(text, start):
+    if max(map(len, parts)) == 1 and "ip" not in told(text, start, end):
         return None  # 1.2.3.4 is a version or a section sooner than an address
     return start, end
 

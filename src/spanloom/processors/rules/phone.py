@@ -52,10 +52,11 @@ _OTHER = later(
 PHONE_PATTERN: Final = later(
     r"(?:(?<![0-9A-Za-z_+(])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=[(])(?=[+]))(?<![0-9][-.:/])(?:"
     rf"(?P<intl>[+][ ]?[(]?[1-9](?:{_LOOSE}{{0,3}}[0-9]){{6,16}}|00[1-9](?:{_LOOSE}{{0,3}}[0-9]){{7,16}})"
-    rf"|(?P<area>[(]0?[1-9][0-9]{{0,4}}[)]{_SEP}{{0,2}}[0-9]{{3,8}}(?:{_SEP}[0-9]{{2,4}}){{0,4}}){_AFTER}"
+    rf"|(?P<area>(?:[08][ ]?)?[(]0?[1-9][0-9]{{0,4}}[)]{_SEP}{{0,2}}[0-9]{{3,8}}(?:{_SEP}[0-9]{{2,4}}){{0,4}}){_AFTER}"
     rf"|(?P<nanp>(?:1{_SEP})?[2-9][0-9]{{2}}{_SEP}[0-9]{{3}}{_SEP}[0-9]{{4}}){_AFTER}"
     rf"|(?P<trunk>0[1-9][0-9]{{0,4}}(?P<sep>{_SEP}|[ ]/[ ])[0-9]{{2,8}}(?:{_SEP}[0-9]{{2,4}}){{0,4}}){_AFTER}"
-    rf"|(?P<mobile>1[3-9][0-9](?P<gap>[ -])[0-9]{{4}}(?P=gap)[0-9]{{4}}){_AFTER}"
+    rf"|(?P<mobile>1[3-9][0-9](?P<gap>[ -])[0-9]{{4}}(?P=gap)[0-9]{{4}}"
+    rf"|8(?P<space>[ -])[349][0-9]{{2}}(?P=space)[0-9]{{3}}(?P=space)[0-9]{{2}}(?P=space)[0-9]{{2}}){_AFTER}"
     rf"|(?P<cued>[(]?[0-9](?:{_LOOSE}{{0,2}}[0-9]){{6,14}}){_AFTER}"
     ")"
 )
@@ -77,7 +78,9 @@ def _phone(match: re.Match[str]) -> tuple[int, int] | None:
     if _DATE.match(written):
         return None
     if match["area"] is not None:
-        good = _area(groups[0], digits)
+        # a Turk's or a Russian's trunk stands before it
+        trunk = written[0] in "08"
+        good = len(digits) == 11 if trunk else _area(groups[0], digits)
     elif match["trunk"] is not None:
         # written in threes it may as well be any other number
         threes = [len(group) for group in groups] == [3, 3, 3]
@@ -115,7 +118,7 @@ def _free_standing(text: str, start: int, end: int) -> bool:
 
 
 def _cued(text: str, start: int, end: int, digits: str) -> tuple[int, int] | None:
-    said = 7 <= len(digits) <= 15 and len(set(digits)) > 1 and "phone" in told(text, start)
+    said = 7 <= len(digits) <= 15 and len(set(digits)) > 1 and "phone" in told(text, start, end)
     if not said or named(text, start, "order") or _OTHER.match(text, start):
         return None
     if text[start - 1 : start] in ("@", "-"):

@@ -34,8 +34,10 @@ def _escapes(text: str) -> Iterator[Edit]:
 
 def _columns(text: str) -> Iterator[Edit]:
     if "\n" in text and _TABLE.search(text):
+        last = -1
         for cell in cells(text):
-            if _NUMBER.search(text, cell.start, cell.end):
+            if cell.start > last and _NUMBER.search(text, cell.start, cell.end):
+                last = cell.start
                 # as in a URL's query, so that no other cell's name counts
                 yield cell.start, cell.start, f"&{cell.name}: "
 

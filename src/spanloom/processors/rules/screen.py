@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from msgspec import Struct
 
-from spanloom.processors.rules.cues import LEAD, topics
+from spanloom.processors.rules.cues import told
 from spanloom.processors.rules.reading import as_read
 
 View = Literal["text", "long", "names", "mask"]
@@ -84,7 +84,6 @@ _DULL = re.compile(
     rb"|(?!\d{4}\.\d{4}\Z)\d{1,12}\.\d{1,30}"
 )
 """Dates, and numbers with a decimal point."""
-_IBAN_BEFORE = re.compile(rb"(?<![0-9A-Za-z])[A-Za-z]{2}[0-9]{2}[0-9A-Za-z]{0,12}\Z")
 _LETTER_AFTER = re.compile(rb"[- ]?[A-Za-z](?![0-9A-Za-z_])")
 _COLUMN: Final = b" " * 4
 _PIECE = re.compile(rb"0+(?: {1,3}0+)*")
@@ -143,12 +142,12 @@ def _telling(text: str, raw: bytes, mask: bytes, start: int, end: int, digits: i
         return uuid is None or uuid.end() <= start
     after = digits in _LETTERED and _LETTER_AFTER.match(raw, end) is not None
     if mask[start - 1 : start] == b"a" and not _escape_before(raw, start):
-        return digits >= 8 and _IBAN_BEFORE.search(raw, max(0, start - 16), start + 2) is not None
+        return False
     if mask[end : end + 1] == b"a" and not after:
         return False
     if after or digits >= SELF_EVIDENT or raw[start - 1 : start] == b"+":
         return True
-    return bool(topics(text[max(0, start - LEAD) : start]))
+    return bool(told(text, start, end))
 
 
 def _escape_before(raw: bytes, at: int) -> bool:

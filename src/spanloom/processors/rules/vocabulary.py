@@ -9,7 +9,9 @@ from typing import Final, Literal
 Topic = Literal["phone", "card", "id", "named_id", "ssn", "ip", "version", "order", "filler"]
 
 WORDS: Final[Mapping[Topic, str]] = {
-    "phone": "contact contacto kontakt* contato contatto phone* telep* telef* telèf* teléf* téléph* tel tlf tfno "
+    "phone": "callee called calling calls dialing dialling telem* mobiel* recapit* meine-nummer mon-numéro mi-número mijn-nummer meu-número mio-numero mój-numer mitt-nummer мой-номер رقمي "
+    "caller callers callerid* caller-id contactn* ph mob homephone* workphone* a-call reachable wa-id erreich* anrufen rufen joindre joignable ringa soita* arayın ara arayabil* набер* התקשר* תתקשר* कॉल* gọi liên-hệ telefonisch* number-to numer-telefonu "
+    "contact contacto kontakt* contato contatto phone* telep* telef* telèf* teléf* téléph* tel tlf tfno "
     "télé telnr telno mobile mobiles mobilephone* mobiln* mobiltel* mobilenumber mobileno mobil móvil movil cell cellphone* "
     "cellular celular* cellulare* handy handynummer* fax faxnummer whatsapp whats-app sms msisdn hotline helpline landline "
     "voicemail rufnummer* telnummer portable fone smartphone callback dial dialed dialled ringing texted texting "
@@ -22,7 +24,7 @@ WORDS: Final[Mapping[Topic, str]] = {
     "nomor-telepon nomor-hp hp telepon* ponsel handphone* telpon* hubungi simu kontaktnummer* sími símanúmer* símanr "
     "telefonszám* szám-telefon mobilszám* tālrun* telefons telefonas telefonu llame llama llámame llámeme ligue ligar chiama* "
     "chiami appelez appele anruf* bellen bel ring-meg ruf",
-    "card": "payment payments pay paid charge charged charging card cards creditcard* debitcard* cardnumber* cardno visa mastercard amex maestro discover jcb diners unionpay "
+    "card": "payment payments paid charge charged charging card cards creditcard* debitcard* cardnumber* cardno visa mastercard amex maestro discover jcb diners unionpay "
     "rupay cc ccnum ccn pan primary-account kreditkart* kreditkort* kart* bankkart* karte karta kartę kartą kartu kartou "
     "kaart* creditcardnummer kort kortet kortnummer* betalkort carte carta cartão cartao cartões tarjeta* tarjetas targeta "
     "kredi-kartı kártya* kártyá* bankkártya* kortti* luottokort* maksukort* карт* банковск* кредитк* картк* κάρτα* καρτα* "
@@ -33,16 +35,17 @@ WORDS: Final[Mapping[Topic, str]] = {
     "social ssn itin sozialvers* krankenvers* rijksregister* registre-national "
     "impôt* impot* belasting* skatt* vergi podatk* daň* adószám* adóazon* налог* налогов* податк* ضريب* الضريب* "
     "国税 税号 納稅 medicare mbs health-number healthcare patient*",
-    "named_id": "nationalid nationalidnumber nationalid* identityno identitycard* idcard* idnumber idno national-id "
+    "named_id": "ni-number ni-no documento* documentnumber docnumber kyc person-id person-number personalcode identitycode personal-identity pnr samordn* vatandaş* ewidencyj* المدني السجل الأحوال fodselsnr sotu uid idcode national-number nationalnumber svnummer oasi c-f n-i sécu number-id"
+    " nationalid nationalidnumber nationalid* identityno identitycard* idcard* idnumber idno national-id "
     "national-identity id-card id-number id-no identity-number identity-card identity-no personal-id personalid "
     "personal-number personal-code personal-identification personalausweis* ausweis* personnummer* personnr "
     "personalnummer resident-id citizen-id citizenid citizen-no civil-id civilid steuerid* steueridentifikationsnummer* "
     "steuernummer* sozialversicherungsnummer* svnr sv-nummer tfn nin nino utr nhs nhsnumber pps ppsn ppsno bsn sofinummer "
     "burgerservicenummer* rijksregisternummer* niss insz pesel nip regon aadhaar aadhar adhaar pan cpf cnpj rg pis nis nir "
-    "inss dni nie nif nuip cedula* cédula* ci run rut cuit cuil curp rfc nss ruc documento identidad* identité identite "
-    "identità codice-fiscale codicefiscale* codice cf hkid nric fin mykad mykid ic nik ktp nomor-induk cccd cmnd cmt căn-cước "
+    "inss dni nie nif nuip cedula* cédula* c-i rut cuit cuil curp rfc nss ruc documento identidad* identité identite "
+    "identità codice-fiscale codicefiscale* codice hkid nric fin mykad mykid ic-no ic-number nik ktp nomor-induk cccd cmnd cmt căn-cước "
     "định-danh philsys philid psn sss cnic nicop nid smartnic ahv* avs sozial-nr cnp egn егн afm αφμ amka αμκα oib emso emšo "
-    "jmbg јмбг матичн* rc rodné-číslo rodne-cislo rodného-čísla rodné* rodneho* rodnécis* rodnecis* taj személyi* adóazonosító* "
+    "jmbg јмбг матичн* rodné-číslo rodne-cislo rodného-čísla rodné* rodneho* rodnécis* rodnecis* taj személyi* adóazonosító* "
     "isikukood* asmens-kodas asmens* personas-kods personas* henkilötunnus* hetu henkilotunnus* hetun fødselsnummer* fodselsnummer* "
     "fnr personnummeret cpr cprnr cpr-nummer kennital* tc tckn tckimlik* kimlik* tcno t-c-kimlik vkn mernis teudat תעודת* "
     "זהות ת-ז תז הזהות מספר-זהות هوية الهوية هويتي هويته هويتك الهويه القومي الوطني* إقامة الإقامة اقامة کد-ملی ملی "
@@ -52,13 +55,14 @@ WORDS: Final[Mapping[Topic, str]] = {
     "idnummer id-nummer id-nr identitetsnummer* identifikationsnummer* identificación identificacion identificação matricule* "
     "dowód dowodu numero-di-identità carta-d-identità fiscalcode taxnumber taxidnumber tax-number tax-file social-insurance "
     "insurance-number national-insurance identifikační* numéro-fiscal numéro-de-sécurité sécurité-sociale osobn*",
-    "ssn": "ssn ssns itin social-security socialsecurity* ss-number taxpayer-id social-sec us-tin seguro-social seguridad-social",
-    "ip": "ip ips ipv ipaddr ipaddress* addr address host hostname server client peer remote remoteaddr ping dns gateway "
+    "ssn": "ssn my-social social-number social-is socsec soc-sec ssns itin social-security socialsecurity* ss-number taxpayer-id social-sec us-tin seguro-social seguridad-social",
+    "ip": "ip ipadres* adresse adres adress adresi dirección indirizzo endereço adrese серверa сервер* адрес* хост* خادم* الخادم* عنوان השרת שרת כתובת सर्वर* sunucu* serwer* servidor* serveur* palvelin* ips ipv ipaddr ipaddress* addr address host hostname server client peer remote remoteaddr ping dns gateway "
     "router subnet nameserver resolver ssh forwarded origin-ip",
     "version": "rv version* ver v rev revision release released build firmware driver upgrade upgraded upgrading "
     "downgrade downgraded update updated patched section sections chapter clause article paragraph appendix figure table "
     "step oid assemblyversion fileversion sdk wersj* versión versão versione версия* версі* إصدار גרסה",
-    "order": "ord ordnr inv sku tkt req ref-no txn rma awb order orders ordernumber* orderid invoice* ticket case isbn issn sku serial tracking trackingid "
+    "order": "pakket* paket* paquete* pacco pacchi verzend* zending* lieferschein* account acct kontonummer* serie ticketnr batchnr número-de-serie номенклатур* артикул* "
+    "ord ordnr inv sku tkt req ref-no txn rma awb order orders ordernumber* orderid invoice* ticket case isbn issn sku serial tracking trackingid "
     "trackingnumber* waybill batch part product transaction confirmation booking reservation shipment shipping parcel item "
     "article ean upc gtin asin barcode timestamp* ts epoch unix created updated expires iat exp nbf pid seed offset commit "
     "revision checksum hash uuid guid trace span request quantity qty amount total price invoice-no po imei "
@@ -68,7 +72,7 @@ WORDS: Final[Mapping[Topic, str]] = {
     "beställning* ordernr* fakturanr* försändelse* kolli bestilling* forsendelse* pakke sporing* tilaus* lasku* lähetys* "
     "sipariş* siparis* fatura* kargo* takip gönderi* objednáv* zásilk* faktúr* rendelés* számla* csomag* comandă* comanda* "
     "заказ* накладн* трек* посылк* отслежив* счёт* счет замовлен* посилк* παραγγελί* αποστολ* طلب الطلب* طلبية شحن* الشحن* "
-    "تتبع فاتور* سفارش هزמנה הזמנה* משלוח* מעקב חשבונית* ऑर्डर* ट्रैकिंग* शिपमेंट चालान* অর্ডার* đơn-hàng vận-đơn mã-đơn "
+    "تتبع فاتور* سفارش هزמנה הזמנה* משלוח* מעקב חשבונית* पार्सल* पैकेट* शिपिंग* ऑर्डर* ट्रैकिंग* शिपमेंट चालान* অর্ডার* đơn-hàng vận-đơn mã-đơn "
     "pesanan resi nomor-resi",
     "filler": "number numbers no nr num nbr id ids code the a is was are of at and my your our their this it its it's with using "
     "please ref reference value x from to for on by has be here here's s numbered under "
@@ -79,15 +83,16 @@ WORDS: Final[Mapping[Topic, str]] = {
 }  # fmt: skip
 
 UNSPACED: Final[Mapping[Topic, str]] = {
-    "phone": "电话 電話 手机 手機 携帯 連絡先 联系方式 聯絡 联系人 致电 拨打 撥打 座机 微信 传真 전화 휴대폰 휴대전화 핸드폰 연락처 폰번호 "
+    "phone": "电话 電話 手机 联系 聯繫 ケータイ スマホ 连络 手機 携帯 連絡先 联系方式 聯絡 联系人 致电 拨打 撥打 座机 微信 传真 전화 휴대폰 휴대전화 핸드폰 연락처 폰번호 "
     "โทร เบอร์ มือถือ ទូរស័ព្ទ",
     "card": "信用卡 银行卡 銀行卡 借记卡 储蓄卡 卡号 卡號 刷卡 クレジットカード カード 카드 บัตรเครดิต บัตรเดบิต",
-    "named_id": "身份证 身份證 身分證 居民证 证件号 證件號 マイナンバー 個人番号 住民票コード 免許証 주민등록 주민번호 외국인등록 "
+    "named_id": "身份证 公民身份 居民身份 身份證 身分證 居民证 证件号 證件號 マイナンバー 個人番号 身分証 住民票コード 免許証 주민등록 주민번호 주민 신분증 외국인등록 "
     "บัตรประชาชน เลขประจำตัว เลขบัตร 统一编号 統一編號",
     "id": "纳税人 社保 護照 护照 健康保険 年金 여권 หนังสือเดินทาง",
     "order": "订单 訂單 单号 單號 快递 快遞 运单 運單 物流 发票 發票 包裹 注文 追跡 伝票 配送 請求書 問い合わせ番号 荷物 "
     "주문 운송장 송장 배송 택배 청구서 คำสั่งซื้อ พัสดุ ใบแจ้งหนี้ 时间戳",
     "version": "版本 バージョン 버전 เวอร์ชัน",
+    "ip": "服务器 伺服器 サーバ アドレス 地址 位址 서버 주소 เซิร์ฟเวอร์",
     "filler": "番号 番號 号码 號碼 번호",
 }  # fmt: skip
 """Of languages that are written without spaces, or with endings of many kinds."""
