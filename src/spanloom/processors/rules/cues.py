@@ -71,9 +71,16 @@ def _said(lead: str) -> list[tuple[str, set[Topic]]]:
     return said
 
 
+_HAD_NUMBER = later(r"[^\W\d][^\n]*[0-9]{4}[^\n]*\Z")
+"""A line of words with a number; numbers in lines of their own may all be meant by the words above them."""
+
+
 def _open(lead: str) -> str:
+    """What of ``lead`` may still speak of the number behind it."""
     done = _DONE.match(lead)
-    return lead[done.end() :] if done else lead
+    lead = lead[done.end() :] if done else lead
+    before, _, line = lead.rpartition("\n")
+    return line if _HAD_NUMBER.search(before) else lead
 
 
 @lru_cache(maxsize=2048)
