@@ -3,7 +3,7 @@
 from typing import Final
 
 from spanloom.processors.rules.checks import luhn
-from spanloom.processors.rules.ids import LETTERED_ID, NATIONAL_ID, SSN
+from spanloom.processors.rules.ids import LETTERED_ID, NATIONAL_ID, SHORT_ID, SSN
 from spanloom.processors.rules.money import CARD, IBAN
 from spanloom.processors.rules.named import (
     ASSIGNED,
@@ -34,7 +34,7 @@ __all__ = [
 
 RULES: Final = RuleSet((
     *SHAPES, URL, URL_TOKEN, ASSIGNED, OPTION, TOLD, EMAIL, QUOTED_EMAIL, IPV4, IPV6, QUOTED_IPV6, CARD, IBAN, SSN,
-    NATIONAL_ID, LETTERED_ID, PHONE,
+    NATIONAL_ID, LETTERED_ID, SHORT_ID, PHONE,
 ))  # fmt: skip
 
 KINDS: Final = frozenset(rule.kind for rule in RULES.rules)

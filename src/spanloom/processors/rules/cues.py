@@ -36,13 +36,13 @@ _HARMLESS: Final[frozenset[Topic]] = frozenset({"order", "version"})
 _NOTHING: Final[frozenset[Topic]] = frozenset()
 # a sentence, a line, a parameter that had its number; the name of a variable
 _DONE = later(
-    r".*(?:[0-9]{3}[^.!?;。\u0964；\n]{0,40}[.!?;。\u0964；]\s+(?=.*[^\W\d])|[0-9][^\n\w]{0,3}\n(?=\[|.*[^\W\d])|&)"
+    r".*(?:[0-9](?:[^0-9\n]{0,2}[0-9]){4}[^.!?;。\u0964；\n]{0,40}[.!?;。\u0964；]\s+(?=.*[^\W\d])|[0-9][^\n\w]{0,3}\n(?=\[|.*[^\W\d])|&)"
     r"|.*[^\w.-](?=[\w.-]{1,40}=[\"']?\Z)",
     re.DOTALL,
 )
 
 
-_CELLS = later(r"[0-9][\"']?[,;\t|&\n]")
+_CELLS = later(r"[0-9][\"']?[,;\t|&\n]|(?<![:\s])\n")
 
 
 def _by_itself(word: str) -> Iterator[set[Topic]]:
@@ -71,7 +71,7 @@ def _said(lead: str) -> list[tuple[str, set[Topic]]]:
     return said
 
 
-_HAD_NUMBER = later(r"[^\W\d][^\n]*[0-9]{4}[^\n]*\Z")
+_HAD_NUMBER = later(r"[^\W\d][^\n]*[0-9](?:[^0-9\n]{0,3}[0-9]){4}[^\n]*\Z")
 """A line of words with a number; numbers in lines of their own may all be meant by the words above them."""
 
 

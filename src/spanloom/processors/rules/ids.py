@@ -202,6 +202,8 @@ def _loose(match: re.Match[str]) -> tuple[int, int] | None:
     """After a word for such numbers: however its digits are put in groups."""
     text, start = match.string, match.start()
     number = _SEPARATORS.sub("", match[0])
+    if "." in match[0] and any(c.isspace() for c in match[0]):
+        return None  # measurements in a row
     if (
         _DATE.match(number)
         or not told(text, start, match.end()) & _CUES
@@ -344,16 +346,9 @@ LETTERED_ID: Final = Rule(
     probes=(
         later(
             f"0a(?:(?![a0])(?:{_preceded('')})|aaaaa[a0]0(?<=aaaa000000aaaaaa.0)"
-            "|000(?:0?a?)(?![a0])(?:(?<=[\n ]000000a0000)|(?<=[\n ]000000a000a)|(?<=[\n ]00000000a000))"
-            "|(?:a(?<=[\n ]0000000aa)|(?<=[\n ]0000000a))(?![a0])"
             "|000000(?<=[\n ]000000a000000)| 000 000(?<=[\n ]0 00 00 0a 000 000))"
         ),
         later(f"0 a(?![a0])(?:{_preceded(' ')})"),
-        later(
-            "a000000(?:(?<=[\n ]a000000)(?:000(?![a0])| ?0(?![a0])|a(?![a0]))"
-            "|(?:(?<=[\n ]aaaa000000)|(?<=[\n ]aaa000000)) ?[0a]{3}(?![0a])"
-            "|(?<=[\n ]aa000000)(?: ?0(?![a0])|a(?![a0])))"
-        ),
     ),
     # from its first digit: digits are rarer than letters, and found faster
     pattern=later(
@@ -366,6 +361,28 @@ LETTERED_ID: Final = Rule(
     ),
     spot=_lettered,
 )
+
+
+SHORT_ID: Final = Rule(
+    name="short_id",
+    kind="national_id",
+    view="mask",
+    hints=("a000000", "000000a"),
+    probes=(
+        later(
+            "a000000(?:(?<=[\n ]a000000)(?:000(?![a0])| ?0(?![a0])|a(?![a0]))"
+            "|(?:(?<=[\n ]aaaa000000)|(?<=[\n ]aaa000000)) ?[0a]{3}(?![0a])"
+            "|(?<=[\n ]aa000000)(?: ?0(?![a0])|a(?![a0])))"
+        ),
+        later(
+            "000000a(?:(?<=[\n ]000000a)|(?<=[\n ]00000000a))000[0a]?(?![0a])"
+            "|000000a(?<=[\n ]0000000a)a?(?![a0])"
+        ),
+    ),
+    pattern=LETTERED_ID.pattern,
+    spot=_lettered,
+)
+"""The same, by other shapes: a letter or two before or behind six digits or more."""
 
 
 # --- US social security

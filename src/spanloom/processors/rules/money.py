@@ -112,6 +112,7 @@ IBAN: Final = Rule(
     name="iban",
     kind="iban",
     view="mask",
+    hints=("aa00",),
     # the country and its check digits, then at least eleven more
     probes=(later("aa00(?:(?<=[\n ]aa00)|(?<=\naaa00)|(?<=\n[0a][0a]aa00))(?: {0,2}[0a]){11}"),),
     pattern=later(

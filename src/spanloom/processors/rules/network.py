@@ -157,6 +157,7 @@ QUOTED_IPV6: Final = Rule(  # in the query of a URL
     name="quoted_ipv6",
     kind="ip",
     view="text",
+    hints=("%3A", "%3a"),
     probes=(later("%3[Aa](?:%3[Aa]|[0-9A-Fa-f]{1,4}%3[Aa])"),),
     pattern=IPV6.pattern,
     spot=_ipv6,

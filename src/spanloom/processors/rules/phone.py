@@ -124,7 +124,7 @@ def _cued(text: str, start: int, end: int, digits: str) -> tuple[int, int] | Non
     if text[start - 1 : start] in ("@", "-"):
         return None
     written = text[start:end]
-    if "." in written and " " in written.strip():
+    if ("." in written and " " in written.strip()) or len(_GROUPS.findall(written)) > 5:
         return None  # measurements in a row
     return start, end
 

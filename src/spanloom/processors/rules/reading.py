@@ -10,7 +10,7 @@ from spanloom.processors.rules.later import later
 from spanloom.processors.rules.tables import cells
 
 _ESCAPE: Final = re.compile(
-    r"%[2-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f])+|\\{1,8}u[0-9A-Fa-f]{4}|(?<=[0-9])\+(?=[(0-9])"
+    r"%[2-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f])+|\\{1,8}u[0-9A-Fa-f]{4}|(?<=[0-9])\+(?=[(0-9])(?![0-9]{2}:?[0-9]{2}(?![0-9]))"
 )
 _TABLE = later(
     r"(?:\A|\n)[ \t]*(?:\|[ \t]*)?[\"'`*]{0,2}[^\W\d][\w .()/#-]{0,63}[\"'`*]{0,2}[ \t]*[,;\t|][^\n]{0,2000}\n[^\n]{0,2000}[0-9]{2}"

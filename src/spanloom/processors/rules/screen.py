@@ -89,7 +89,7 @@ _COLUMN: Final = b" " * 4
 _PIECE = re.compile(rb"0+(?: {1,3}0+)*")
 _ISO_DATE = re.compile(rb"....-..-..")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-FEWEST: Final = 4
+FEWEST: Final = 2
 """So many digits anywhere is the least that a number of ours has, among its letters."""
 LEAST: Final = 7
 SELF_EVIDENT: Final = 13

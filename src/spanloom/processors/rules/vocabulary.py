@@ -9,7 +9,8 @@ from typing import Final, Literal
 Topic = Literal["phone", "card", "id", "named_id", "ssn", "ip", "version", "order", "filler"]
 
 WORDS: Final[Mapping[Topic, str]] = {
-    "phone": "callee called calling calls dialing dialling telem* mobiel* recapit* meine-nummer mon-numéro mi-número mijn-nummer meu-número mio-numero mój-numer mitt-nummer мой-номер رقمي "
+    "phone": "wa-me reach-me ring-mig nå-mig nås связи связаться המספר-שלי מספרי संपर्क* मेरा-नंबर benim-numaram sms-to sms-an contáctame* escríbeme* escreva-me notre-numéro su-número tu-número unser-nummer votre-numéro callback-number sent-to send-to code-to recipient* 제-번호는 내-번호는 numéro-au "
+    "callee called calling calls dialing dialling telem* mobiel* recapit* meine-nummer mon-numéro mi-número mijn-nummer meu-número mio-numero mój-numer mitt-nummer мой-номер رقمي "
     "caller callers callerid* caller-id contactn* ph mob homephone* workphone* a-call reachable wa-id erreich* anrufen rufen joindre joignable ringa soita* arayın ara arayabil* набер* התקשר* תתקשר* कॉल* gọi liên-hệ telefonisch* number-to numer-telefonu "
     "contact contacto kontakt* contato contatto phone* telep* telef* telèf* teléf* téléph* tel tlf tfno "
     "télé telnr telno mobile mobiles mobilephone* mobiln* mobiltel* mobilenumber mobileno mobil móvil movil cell cellphone* "
@@ -83,7 +84,7 @@ WORDS: Final[Mapping[Topic, str]] = {
 }  # fmt: skip
 
 UNSPACED: Final[Mapping[Topic, str]] = {
-    "phone": "电话 電話 手机 联系 聯繫 ケータイ スマホ 连络 手機 携帯 連絡先 联系方式 聯絡 联系人 致电 拨打 撥打 座机 微信 传真 전화 휴대폰 휴대전화 핸드폰 연락처 폰번호 "
+    "phone": "电话 電話 手机 我的号码 联系 聯繫 ケータイ スマホ 连络 手機 携帯 連絡先 联系方式 聯絡 联系人 致电 拨打 撥打 座机 微信 传真 전화 휴대폰 휴대전화 핸드폰 연락 폰번호 "
     "โทร เบอร์ มือถือ ទូរស័ព្ទ",
     "card": "信用卡 银行卡 銀行卡 借记卡 储蓄卡 卡号 卡號 刷卡 クレジットカード カード 카드 บัตรเครดิต บัตรเดบิต",
     "named_id": "身份证 公民身份 居民身份 身份證 身分證 居民证 证件号 證件號 マイナンバー 個人番号 身分証 住民票コード 免許証 주민등록 주민번호 주민 신분증 외국인등록 "
