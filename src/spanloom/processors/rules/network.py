@@ -99,6 +99,7 @@ IPV4: Final = Rule(
     # from its first dot: dots are rarer than digits, and found faster
     pattern=later(r"\.(?<=[0-9]\.)[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"),
     spot=_ipv4,
+    read=True,
 )
 
 _V6_CHARS: Final = frozenset("0123456789ABCDEFabcdef:")
@@ -158,7 +159,6 @@ QUOTED_IPV6: Final = Rule(  # in the query of a URL
     kind="ip",
     view="text",
     hints=("%3A", "%3a"),
-    probes=(later("%3[Aa](?:%3[Aa]|[0-9A-Fa-f]{1,4}%3[Aa])"),),
     pattern=IPV6.pattern,
     spot=_ipv6,
     read=True,
