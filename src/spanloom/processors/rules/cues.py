@@ -28,7 +28,7 @@ for _topic, _list in WORDS.items():
 _UNSPACED: Final = {word: {topic} for topic, words in UNSPACED.items() for word in words.split()}
 
 _PARTS = later(r"[A-Z]+(?![a-z])|[A-Z]?(?:[^\W\d_A-Z]|[\u0900-\u0dff])+")
-_PRODUCTS = later(r"iPhone|Mobile/|[^\s@]{1,64}@[^\s@]{0,64}")
+_PRODUCTS = later(r"iPhone|Mobile/|[\w.%+-]{1,64}@[\w.-]{0,64}")
 """What holds such words without saying them: products, and addresses."""
 _IN_UNSPACED = later("|".join(sorted(_UNSPACED, key=len, reverse=True)))
 _TELLING: Final[frozenset[Topic]] = frozenset({"phone", "card", "id", "named_id", "ssn", "ip"})

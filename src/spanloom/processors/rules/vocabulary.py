@@ -73,7 +73,7 @@ WORDS: Final[Mapping[Topic, str]] = {
     "beställning* ordernr* fakturanr* försändelse* kolli bestilling* forsendelse* pakke sporing* tilaus* lasku* lähetys* "
     "sipariş* siparis* fatura* kargo* takip gönderi* objednáv* zásilk* faktúr* rendelés* számla* csomag* comandă* comanda* "
     "заказ* накладн* трек* посылк* отслежив* счёт* счет замовлен* посилк* παραγγελί* αποστολ* طلب الطلب* طلبية شحن* الشحن* "
-    "تتبع فاتور* سفارش هزמנה הזמנה* משלוח* מעקב חשבונית* पार्सल* पैकेट* शिपिंग* ऑर्डर* ट्रैकिंग* शिपमेंट चालान* অর্ডার* đơn-hàng vận-đơn mã-đơn "
+    "تتبع فاتور* سفارش هزמנה הזמנה* משלוח* המשלוח* ההזמנה* חבילה* החבילה* מעקב חשבונית* पार्सल* पैकेट* शिपिंग* ऑर्डर* ट्रैकिंग* शिपमेंट चालान* অর্ডার* đơn-hàng vận-đơn mã-đơn "
     "pesanan resi nomor-resi",
     "filler": "number numbers no nr num nbr id ids code the a is was are of at and my your our their this it its it's with using "
     "please ref reference value x from to for on by has be here here's s numbered under "
