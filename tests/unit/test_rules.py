@@ -60,6 +60,12 @@ PHONES = [
     ("call me at 8887.7963", "call me at [PHONE_REDACTED]"),
     ("415-555-0132, 415-555-0133", "[PHONE_REDACTED], [PHONE_REDACTED]"),
     ('{"phone_number": "4155550132"', '{"phone_number": "[PHONE_REDACTED]"'),
+    ("phone=%2B44%2020%207946%200958&x", "phone=[PHONE_REDACTED]&x"), ("Mój numer telefonu to 623-664-708", "Mój numer telefonu to [PHONE_REDACTED]"),
+    ("Мой телефон 89503250293", "Мой телефон [PHONE_REDACTED]"), ("رقم هاتفي 0508953853", "رقم هاتفي [PHONE_REDACTED]"),
+    ('{"tckn":"17291716060"', '{"tckn":"[NATIONAL_ID_REDACTED]"'),
+    ("\nname,phone\nJo,01020548142\n", "\nname,phone\nJo,[PHONE_REDACTED]\n"), ("8 (495) 123-45-67", "[PHONE_REDACTED]"),
+    ("0 (212) 555 12 34", "[PHONE_REDACTED]"), ("4155550132 is my mobile", "[PHONE_REDACTED] is my mobile"),
+    ("\n| Tel | Id |\n|---|---|\n| 4155550132 | 4155550133 |", "\n| Tel | Id |\n|---|---|\n| [PHONE_REDACTED] | 4155550133 |"),
 ]  # fmt: skip
 
 NO_PHONES = [
@@ -68,6 +74,7 @@ NO_PHONES = [
     "ISBN 978-3-16-148410-0", "ISBN 0-306-40615-2", "12345678", "0.1234567890", "1,234,567,890 people",
     "version 415.555.0132", "SKU 123-456-7890", "3f2b8a10-1c1e-4d52-9d5b-0c8f6a5a9e11",
     "call_4155550132", "+1234", "UTC+01:00", "2+4155550132", "115-555-0132", "pages 123-4567",
+    "\nphone;isbn\n;978-3-16-148410-0", "phone: none\nts=1716239022", "sample: 086-00-8240",
     "room 101 202 303", "tool call 4155550132", "gpt-4o-2024-08-06", "a 10-20-30 split", "1.234.567,89",
     "08484-3202 NY", "iPhone OS 4_1 Safari/6531.39.5", "8887.7963",
     "0123456789", "00000000000000", "ratio 16/9 at 1920/1080", "coordinates 52.520008, 13.404954",
@@ -87,6 +94,21 @@ IDS = [
     ("SIN 046 454 286", True), ("046-454-286", True), ("social insurance number 046454286", True),
     ("BSN 111222333", True), ("PESEL 44051401359", True), ("756.9217.0769.85", True), ("S1234567D", True),
     ("personnummer 850709-9805", True), ("BOXW310820HNERXN09", True),
+    ("NHS number 943 476 5870", True), ("PPSN 6433435F", True), ("NIF 501 964 843", True),
+    ("rijksregisternummer 85.07.30-033.28", True), ("AHV 756 9217 0769 85", True), ("SVNR 1237 010180", True),
+    ("NIP 123-456-32-18", True), ("rodné číslo 710319/2745", True), ("CNP 1630615123457", True), ("ЕГН 8507301230", True),
+    ("ΑΦΜ 094259216", True), ("AMKA 01013099997", True), ("OIB 33392005961", True), ("JMBG 0101006500006", True),
+    ("isikukood 36805280109", True), ("hetu 131052-308T", True), ("131052A308T", True), ("fødselsnummer 151086 95088", True),
+    ("CPR 211062-5629", True), ("kennitala 450401-3150", True), ("TCKN 17291716060", True),
+    ("T.C. kimlik numaram 17291716060", True), ("מספר תעודת זהות 039337423", True), ("رقم الهوية 1028745097", True),
+    ("784-1980-1234567-9", True), ("СНИЛС 112-233-445 95", True), ("мой ИНН 500100732259", True), ("РНОКПП 1759013776", True),
+    ("身份证号码：11010519491231002X", True), ("マイナンバーは123456789018", True), ("주민등록번호는 920101-1234567", True),
+    ("HKID A123456(3)", True), ("C123456(9)", True), ("身分證 A123456789", True), ("NIK 3171011708450001", True),
+    ("IC no. 770305-02-1234", True), ("1-2345-45678-78-1", True), ("CNIC 35202-1234567-1", True), ("CUIT 20-05536168-2", True),
+    ("20-05536168-2", True), ("RUT 12.531.909-2", True), ("NIT 213.123.432-1", True), ("RUC 20512333797", True),
+    ("cédula 1714307103", True), ("RFC GODE561231GR8", True), ("ID number 7503305044089", True), ("Medicare 2123 45670 1", True),
+    ("IRD 49-091-850", True), ("65170839J003", True), ("national_id=151086%2095088", True), ("cpf=390+533+447+05", True),
+    ("DNI 30.123.456", True),
 ]  # fmt: skip
 
 NO_IDS = [
@@ -96,6 +118,10 @@ NO_IDS = [
     "ABCXE1234F", "111.444.777-36", "11144477735", "11.444.777/0001-62", "110105194912310021",
     "123 456 782", "123456782", "TFN 123 456 783", "046 454 286", "046-454-287", "44051401359",
     "756.9217.0769.84", "S1234567A", "850709-9805", "BOXW310820HNERXN08",
+    "PPSN 6433435G", "NIP 123-456-32-19", "CNP 1630615123458", "OIB 33392005962", "hetu 131052-308U",
+    "fødselsnummer 151086 95089", "TCKN 17291716061", "17291716060", "СНИЛС 112-233-445 96", "мой ИНН 500100732258",
+    "HKID A123456(4)", "20-05536168-3", "12.531.909-3", "A123456789", "order 784-1980-1234567-9", "35202-1234567-1",
+    "kimlik no: yok\n20240315", "65170839J004",
     "0af7651916cd43dd8448eb211c80319c", "task_123456789", "1716239022", "20240718",
 ]  # fmt: skip
 
@@ -118,6 +144,9 @@ IBANS = [
     ("to GB29 NWBK 6016 1331 9268 19 today", "to [IBAN_REDACTED] today"), ("GB29NWBK60161331926819", "[IBAN_REDACTED]"),
     ("FR14 2004 1010 0505 0001 3M02 606.", "[IBAN_REDACTED]."), ("NL91ABNA0417164300", "[IBAN_REDACTED]"),
     ("MT84MALT011000012345MTLCAST001S", "[IBAN_REDACTED]"), ("de89370400440532013000", "[IBAN_REDACTED]"),
+    ("KW81CBKU0000000000001234560101", "[IBAN_REDACTED]"), ("SA03 8000 0000 6080 1016 7519", "[IBAN_REDACTED]"),
+    ("送金先はLV80BANK0000435195001です", "送金先は[IBAN_REDACTED]です"), ("iban=GB29%20NWBK%206016%201331%209268%2019&x", "iban=[IBAN_REDACTED]&x"),
+    ("GB29-NWBK-6016-1331-9268-19", "[IBAN_REDACTED]"), ("QA58\u00a0DOHB\u00a00000\u00a01234\u00a0567890ABCDEFG", "[IBAN_REDACTED]"),
     ("IBAN:NO9386011117947", "IBAN:[IBAN_REDACTED]"), ("iban=BE68 5390 0754 7034&x", "iban=[IBAN_REDACTED]&x"),
 ]  # fmt: skip
 
@@ -130,6 +159,8 @@ IPS = [
     ("from 203.0.113.7 at noon", "from [IP_REDACTED] at noon"), ("203.0.113.7:8080", "[IP_REDACTED]:8080"),
     ("http://192.168.1.20/x", "http://[IP_REDACTED]/x"), ("10.20.30.0/24", "[IP_REDACTED]/24"),
     ("client 8.8.8.8", "client [IP_REDACTED]"), ("ip=1.2.3.4", "ip=[IP_REDACTED]"), ("203.0.113.7.", "[IP_REDACTED]."),
+    ("<td>203.0.113.7</td>", "<td>[IP_REDACTED]</td>"), ("INFO:root:2001:db8::1 - -", "INFO:root:[IP_REDACTED] - -"),
+    ("ip=2001%3Adb8%3A%3A8a2e%3A370&x", "ip=[IP_REDACTED]&x"), ("\nversion,ip\n10.2.3.4,203.0.113.7", "\nversion,ip\n10.2.3.4,[IP_REDACTED]"),
     ("2001:db8::8a2e:370:7334", "[IP_REDACTED]"), ("[2001:db8::1]:443", "[[IP_REDACTED]]:443"),
     ("2001:0db8:85a3:0000:0000:8a2e:0370:7334", "[IP_REDACTED]"), ("fe80::1%eth0", "[IP_REDACTED]%eth0"),
     ("::ffff:203.0.113.7", "[IP_REDACTED]"), ("a1b2:c3d4:e5f6:1789:9abc:def0:1234:5678", "[IP_REDACTED]"),
@@ -147,18 +178,24 @@ NO_IPS = [
 
 CARDS = [
     ("order 4111 1111 1111 1111", "order [CC_REDACTED]"), ("4111111111111111", "[CC_REDACTED]"),
+    ("card=4111%201111%201111%201111&x=1", "card=[CC_REDACTED]&x=1"), ("4111+1111+1111+1111&cvc=1", "[CC_REDACTED]&cvc=1"),
+    ("2200 0000 0000 0004", "[CC_REDACTED]"), ("9792 0300 0000 0000", "[CC_REDACTED]"), ("3528000000000007", "[CC_REDACTED]"),
+    ("card 4222-222-222-222", "card [CC_REDACTED]"), ("4111 1111 1111 1111 123", "[CC_REDACTED] 123"),
+    ("我用信用卡6212345678901232付款", "我用信用卡[CC_REDACTED]付款"), ("\nid,card_number\n7,676396926948\n", "\nid,card_number\n7,[CC_REDACTED]\n"),
     ("7,4111111111111111,4111 1111 1111 1111,8", "7,[CC_REDACTED],[CC_REDACTED],8"),
     ("card 213187040595025", "card [CC_REDACTED]"), ("Maestro: 676396926948", "Maestro: [CC_REDACTED]"),
     ('{"creditCard": "4222222222222"', '{"creditCard": "[CC_REDACTED]"'),
 ]  # fmt: skip
 NO_CARDS = [
-    "order 4700172873047031", "ean 4283974097436", "4222222222222", "676396926948", "4111 1111 1111 1112",
+    "order 4700172873047031", "tracking number 4111 1111 1111 1111 12", "\nid,tracking\n7,4111111111111111\n", "DE89 4111 1111 1111 1111 00",
+    "ean 4283974097436", "4222222222222", "676396926948", "4111 1111 1111 1112",
     "card 4111111111111112", "0000 0000 0000 0000", "1716239022123456", "4111111111111111a",
 ]  # fmt: skip
 
 EMAILS = [
     ("to=jane%40example.org&x", "to=[EMAIL_REDACTED]&x"), ("\"Jane\" <j.d@x.co>", "\"Jane\" <[EMAIL_REDACTED]>"),
-    ("mailto:jane@example.org?subject=x", "mailto:[EMAIL_REDACTED]?subject=x"),
+    ("http://x.org?email=jane.doe1@example.org", "http://x.org?email=[EMAIL_REDACTED]"), ("メールはjane@example.orgに", "メールは[EMAIL_REDACTED]に"),
+    ("juan@empresa.com.py", "[EMAIL_REDACTED]"), ("mailto:jane@example.org?subject=x", "mailto:[EMAIL_REDACTED]?subject=x"),
 ]  # fmt: skip
 NO_EMAILS = [
     "git@github.com:owner/repo.git",
@@ -227,7 +264,7 @@ def test_every_kind_is_tried() -> None:
 
 WORST = {
     "card": "4111 ", "iban": "DE89 3704 ", "ssn": "123 45 ", "national_id": "012 ", "lettered_id": "AB123456",
-    "phone": "(1)", "email": "a@", "quoted_email": "%40a.", "ipv4": "1.1.1.1 ", "ipv6": "a::", "url": "://a:b@",
+    "phone": "(1)", "email": "a@", "quoted_email": "%40a.", "quoted_ipv6": "%3Aa", "short_id": "A123456",  "ipv4": "1.1.1.1 ", "ipv6": "a::", "url": "://a:b@",
     "url_token": "://a1", "assigned": "password=", "option": " --api-key=", "told": "password is a1 ",
     "jwt": "eyJaaaaaaaaaaa.", "private_key": "-----BEGIN PRIVATE KEY-----", "putty_key": "PuTTY-User-Key-File-2: ",
     "encoded_private_key": "LS0tLS1CRUdJTiBS", "openai": "sk-", "bearer": "Bearer ", "basic": "Basic ",

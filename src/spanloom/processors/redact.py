@@ -52,7 +52,7 @@ _PRIVATE_JWK: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"})
 def suspects(texts: Iterable[str], rules: RuleSet = RULES) -> tuple[Rule, ...]:
     """The rules that may match somewhere in ``texts``; all of them if that cannot be told."""
     try:
-        text = layers("=".join(texts))
+        text = layers("=\n".join(texts))
         # an escape in JSON may hide any character
         if "\\" in text and "\\u00" in text:
             return rules.rules

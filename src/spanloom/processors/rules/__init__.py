@@ -3,7 +3,7 @@
 from typing import Final
 
 from spanloom.processors.rules.checks import luhn
-from spanloom.processors.rules.ids import LETTERED_ID, NATIONAL_ID, SSN
+from spanloom.processors.rules.ids import LETTERED_ID, NATIONAL_ID, SHORT_ID, SSN
 from spanloom.processors.rules.money import CARD, IBAN
 from spanloom.processors.rules.named import (
     ASSIGNED,
@@ -14,7 +14,7 @@ from spanloom.processors.rules.named import (
     password_name,
     secret_name,
 )
-from spanloom.processors.rules.network import EMAIL, IPV4, IPV6, QUOTED_EMAIL
+from spanloom.processors.rules.network import EMAIL, IPV4, IPV6, QUOTED_EMAIL, QUOTED_IPV6
 from spanloom.processors.rules.phone import PHONE
 from spanloom.processors.rules.screen import (
     WINDOW,
@@ -33,8 +33,8 @@ __all__ = [
 ]  # fmt: skip
 
 RULES: Final = RuleSet((
-    *SHAPES, URL, URL_TOKEN, ASSIGNED, OPTION, TOLD, EMAIL, QUOTED_EMAIL, IPV4, IPV6, CARD, IBAN, SSN,
-    NATIONAL_ID, LETTERED_ID, PHONE,
+    *SHAPES, URL, URL_TOKEN, ASSIGNED, OPTION, TOLD, EMAIL, QUOTED_EMAIL, IPV4, IPV6, QUOTED_IPV6, CARD, IBAN, SSN,
+    NATIONAL_ID, LETTERED_ID, SHORT_ID, PHONE,
 ))  # fmt: skip
 
 KINDS: Final = frozenset(rule.kind for rule in RULES.rules)

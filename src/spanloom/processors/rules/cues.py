@@ -1,102 +1,142 @@
 """The words before a number that say what it is, or that it is something harmless."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
 from .later import later
-
-Topic = Literal["phone", "card", "id", "ssn", "ip", "version", "order", "filler"]
+from .vocabulary import UNSPACED, WORDS, Topic
 
 LEAD: Final = 48
 """How many characters before a number are asked."""
 
-_WORDS: Final[Mapping[Topic, str]] = {
-    "phone": "contact contacto kontakt phone phones telephone telefono telefone telefon telefonnummer tel mobile mobil "
-    "mobilnummer cell cellphone cellular celular cellulare handy handynummer fax whatsapp sms "
-    "msisdn hotline helpline landline voicemail rufnummer numero-de-telephone téléphone teléfono "
-    "telèfon portable móvil movil fone smartphone callback dial dialed dialled ringing texted texting "
-    "whats-app my-number his-number her-number our-number called-from calls-from",
-    "card": "card cards creditcard debitcard visa mastercard amex maestro discover jcb diners cc "
-    "ccnum cardnumber kreditkarte karte carte tarjeta carta cartao cartão",
-    "id": "national nationalid identity identification identifier-nationality citizen citizenship "
-    "resident residence government passport tax taxid taxpayer fiscal fiscale fiscaux steuer "
-    "steuerid steueridentifikationsnummer steuernummer idnr tin tfn sin nin nino insurance bsn "
-    "burgerservicenummer pesel aadhaar aadhar uidai uid pan cpf cnpj rg nir insee sécurité securite "
-    "dni nie nif documento identidad identité identite codice codicefiscale curp nric fin ahv avs "
-    "personnummer personal-number personal-id personalausweis rrn resident-id "
-    "id-card id-number id-no idcard idnumber social sozialversicherungsnummer ssn itin",
-    "ssn": "ssn ssns itin social-security socialsecurity ss-number taxpayer-id social-sec us-tin",
-    "ip": "ip ips ipv ipaddress addr address host hostname server client peer remote remoteaddr ping "
-    "dns gateway router subnet nameserver resolver ssh forwarded origin-ip",
-    "version": "rv version versions ver v rev revision release released build firmware driver upgrade "
-    "upgraded upgrading downgrade downgraded update updated patched section sections chapter clause "
-    "article paragraph appendix figure table step oid assemblyversion fileversion sdk",
-    "order": "order orders invoice ticket case isbn issn sku serial tracking batch part product "
-    "transaction confirmation booking reservation shipment parcel item article ean upc gtin asin "
-    "timestamp epoch unix created updated expires iat exp nbf pid seed offset commit revision "
-    "checksum hash uuid guid trace span request quantity qty amount total price invoice-no po",
-    "filler": "number numbers no nr num id ids code the a is was are of at and my your our their this "
-    "please ref reference value x from to with for using",
-}  # fmt: skip
-
 _SPEAK: Final = "call reach ring text phone message dial".split()
 _WHOM: Final = "me us him her them at on back".split()
+_STEM: Final = 3
+"""So many letters has the shortest beginning of a word that is looked up by its beginning."""
 
 _TOPICS: dict[str, set[Topic]] = {f"{verb}-{whom}": {"phone"} for verb in _SPEAK for whom in _WHOM}
-for _topic, _list in _WORDS.items():
+_STEMS: dict[str, dict[str, set[Topic]]] = {}
+for _topic, _list in WORDS.items():
     for _word in _list.split():
-        _TOPICS.setdefault(_word, set()).add(_topic)
+        if _word.endswith("*"):
+            _stems = _STEMS.setdefault(_word[:_STEM], {})
+            _stems.setdefault(_word[:-1], set()).add(_topic)
+        else:
+            _TOPICS.setdefault(_word, set()).add(_topic)
+_UNSPACED: Final = {word: {topic} for topic, words in UNSPACED.items() for word in words.split()}
 
-_PARTS = later(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
-_PRODUCTS = later("iPhone|Mobile/")
-_TELLING: Final[frozenset[Topic]] = frozenset({"phone", "card", "id", "ssn", "ip"})
-# written without spaces, so not to be found word by word
-_CJK: Final[Mapping[str, Topic]] = {
-    "电话": "phone", "電話": "phone", "手机": "phone", "手機": "phone", "携帯": "phone", "전화": "phone",
-    "身份证": "id", "身份證": "id", "マイナンバー": "id", "주민등록": "id",
-}  # fmt: skip
+_PARTS = later(r"[A-Z]+(?![a-z])|[A-Z]?(?:[^\W\d_A-Z]|[\u0900-\u0dff])+")
+_PRODUCTS = later(r"iPhone|Mobile/|[\w.%+-]{1,64}@[\w.-]{0,64}")
+"""What holds such words without saying them: products, and addresses."""
+_IN_UNSPACED = later("|".join(sorted(_UNSPACED, key=len, reverse=True)))
+_TELLING: Final[frozenset[Topic]] = frozenset({"phone", "card", "id", "named_id", "ssn", "ip"})
+_HARMLESS: Final[frozenset[Topic]] = frozenset({"order", "version"})
+_NOTHING: Final[frozenset[Topic]] = frozenset()
+# a sentence, a line, a parameter that had its number; the name of a variable
+_DONE = later(
+    r".*(?:[0-9](?:[^0-9\n]{0,2}[0-9]){4}[^.!?;。\u0964；\n]{0,40}[.!?;。\u0964；]\s+(?=.*[^\W\d])|[0-9][^\n\w]{0,3}\n(?=\[|.*[^\W\d])|&)"
+    r"|.*[^\w.-](?=[\w.-]{1,40}=[\"']?\Z)",
+    re.DOTALL,
+)
+
+
+_CELLS = later(r"[0-9][\"']?[,;\t|&\n]|(?<![:\s])\n")
+
+
+def _by_itself(word: str) -> Iterator[set[Topic]]:
+    word = word.lower()
+    found = set(_TOPICS.get(word, ()))
+    for stem, topics_of in _STEMS.get(word[:_STEM], {}).items():
+        if word.startswith(stem):
+            found |= topics_of
+    if found or word.isascii():
+        yield found
+    else:
+        inside = _IN_UNSPACED.findall(word)
+        yield from (_UNSPACED[each] for each in inside or ())
+        if not inside:
+            yield set()
+
+
+def _said(lead: str) -> list[tuple[str, set[Topic]]]:
+    """Word by word, what it says; pairs count with the second one."""
+    said: list[tuple[str, set[Topic]]] = []
+    for word in _PARTS.findall(lead):
+        lower = word.lower()
+        for topics_of in _by_itself(word):
+            pair = _TOPICS.get(f"{said[-1][0]}-{lower}", ()) if said else ()
+            said.append((lower, topics_of.union(pair)))
+    return said
+
+
+_HAD_NUMBER = later(r"[^\W\d][^\n]*[0-9](?:[^0-9\n]{0,3}[0-9]){4}[^\n]*\Z")
+"""A line of words with a number; numbers in lines of their own may all be meant by the words above them."""
+
+
+def _open(lead: str) -> str:
+    """What of ``lead`` may still speak of the number behind it."""
+    done = _DONE.match(lead)
+    lead = lead[done.end() :] if done else lead
+    before, _, line = lead.rpartition("\n")
+    return line if _HAD_NUMBER.search(before) else lead
 
 
 @lru_cache(maxsize=2048)
 def topics(lead: str) -> frozenset[Topic]:
-    """What a number after these words may be: ``phone``, ``id``, ``ssn``, ``ip``; empty if nobody says."""
-    words = [word.lower() for word in _PARTS.findall(_PRODUCTS.sub(" ", lead))]
-    pairs = map("-".join, pairwise(words))
+    """What a number after these words may be, by those nearest to it; empty if nobody says."""
     found: set[Topic] = set()
-    for word in (*words, *pairs):
-        if word in _TOPICS:
-            found |= _TOPICS[word]
-    if not lead.isascii():
-        found |= {topic for word, topic in _CJK.items() if word in lead}
+    for _, says in reversed(_said(_PRODUCTS.sub(" ", _open(lead)))):
+        if says & _HARMLESS and not says & _TELLING:
+            break
+        found |= says
     return frozenset(found & _TELLING)
 
 
-def told(text: str, start: int) -> frozenset[Topic]:
-    """What the words before ``start`` say that stands there."""
-    return topics(text[max(0, start - LEAD) : start])
+_BEHIND = later(
+    r"[)\"'\]]?[ ]?(?:\(|-|\u2013|\u2014|(?:is|ist|est|es|è|é|to|jest|är|er|on|olan|numara\w*)[ ]|[\u0900-\u0eff\u1100-\u11ff\u2e80-\ud7ff])"
+    r"[^.!?\u3002\u0964;,&\"\n<{}0-9]{0,30}"
+)
+"""What may say afterwards what a number was: ``(mobile)``, ``is my number``, and languages that end in the verb."""
+
+
+def following(text: str, end: int) -> frozenset[Topic]:
+    """What the words right behind a number say that it is."""
+    behind = _BEHIND.match(text, end)
+    return topics(behind[0]) if behind else _NOTHING
+
+
+def told(text: str, start: int, end: int) -> frozenset[Topic]:
+    """What the words before ``start``, or else those behind ``end``, say that stands between them."""
+    return topics(text[max(0, start - LEAD) : start]) or following(text, end)
 
 
 @lru_cache(maxsize=2048)
-def _named(lead: str, topic: Topic) -> bool:
-    words = [word.lower() for word in _PARTS.findall(lead)]
-    for word in reversed(words[-4:]):
-        found = _TOPICS.get(word, ())
-        if topic in found:
-            return True
-        if "filler" not in found:
-            return False
-    return False
+def _named(lead: str) -> frozenset[Topic]:
+    after_cell = _CELLS.split(lead)[-1]
+    for _, says in reversed(_said(after_cell)[-4:]):
+        if "filler" not in says:
+            return frozenset(says)
+        if says & _TELLING or says & _HARMLESS:
+            return frozenset(says)
+    return _NOTHING
 
 
 def named(text: str, start: int, topic: Topic) -> bool:
     """Whether the very words before ``start`` name it so: ``order number:``, ``version``."""
-    return _named(text[max(0, start - 24) : start], topic)
+    return topic in _named(text[max(0, start - 24) : start])
+
+
+@lru_cache(maxsize=2048)
+def nearest(lead: str, among: frozenset[str]) -> str:
+    """Which of these words stands nearest to a number after ``lead``; empty if none does."""
+    words = [word.lower() for word in _PARTS.findall(_open(lead))]
+    return next((word for word in reversed(words) if word in among), "")
 
 
 @lru_cache(maxsize=4096)
 def telling(name: str) -> bool:
     """Whether a field of that name says what a number in it is."""
     short = name[-LEAD:]
-    return bool(topics(short)) or _named(short, "version") or _named(short, "order")
+    return bool(topics(short) or _named(short) & _HARMLESS)

@@ -8,53 +8,24 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from msgspec import Struct
-
-from spanloom.processors.rules import checks
-from spanloom.processors.rules.cues import named, told
+from spanloom.processors.rules import checks, national
+from spanloom.processors.rules.cues import LEAD, named, nearest, told
 from spanloom.processors.rules.later import later
+from spanloom.processors.rules.layouts import NATIONAL, Id
 from spanloom.processors.rules.screen import Rule
 
 DASH: Final = "[-\u2010-\u2015]"
 GAP: Final = "[ \u00a0\u2007\u2009\u202f]"
 NOT_BEFORE: Final = (
-    r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))(?<![0-9][-./])"
+    r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))(?<![0-9][-./])(?<!@)"
 )
 """Not in the middle of a word or of a longer number; but after ``\\n`` of JSON or ``%3D`` of a URL."""
-NOT_AFTER: Final = r"(?![0-9A-Za-z_]|[-./][0-9]|-[A-Za-z])"
+NOT_AFTER: Final = r"(?![0-9A-Za-z_\u00c0-\u024f]|[-./][0-9]|-[A-Za-z])"
 
+_DATE = later("(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
+_ROW_BEFORE = later(rf"[0-9]{GAP}\Z")
+_ROW_AFTER = later(rf"{GAP}[0-9]")
 _SEPARATORS = later(r"[^0-9A-Za-z]+")
-
-
-class Id(Struct, frozen=True):
-    """One country's number.
-
-    In layouts a digit stands for so many digits, ``A`` for a letter, ``X`` for a digit or X. ``plain``
-    ones can be told by themselves, ``cued`` ones need a word before them.
-    """
-
-    name: str
-    check: Callable[[str], bool]
-    plain: tuple[str, ...] = ()
-    cued: tuple[str, ...] = ()
-
-
-NATIONAL: Final = (
-    Id("br_cnpj", checks.br_cnpj, ("2.3.3/4-2",), ("14",)),
-    Id("br_cpf", checks.br_cpf, ("3.3.3-2",), ("11", "9-2")),
-    Id("cn_resident", checks.cn_resident, ("17X", "6 8 3X")),
-    Id("fr_nir", checks.fr_nir, ("15", "1 2 2 2 3 3 2", "13 2"), ("13", "1 2 2 2 3 3")),
-    Id("ch_ahv", checks.ch_ahv, ("3.4.4.2", "13")),
-    Id("in_aadhaar", checks.in_aadhaar, ("4 4 4", "4-4-4"), ("12",)),
-    Id("de_tax", checks.de_tax, ("2 3 3 3",), ("11", "3 3 3 2", "2/3/3/3", "2-3-3-3")),
-    Id("pl_pesel", checks.pl_pesel, (), ("11",)),
-    Id("ca_sin", checks.ca_sin, ("3-3-3",), ("3 3 3", "9")),
-    Id("au_tfn", checks.au_tfn, (), ("3 3 3", "3-3-3", "9", "8", "3 3 2")),
-    Id("nl_bsn", checks.nl_bsn, (), ("9", "4.2.3", "4 2 3", "3 3 3")),
-    Id("se_personal", checks.se_personal, (), ("6-4", "8-4", "10", "12")),
-    Id("kr_resident", checks.kr_resident, ("6-7",), ("13",)),
-    Id("es_dni", checks.es_dni, ("8A", "8-A", "2.3.3-A", "2.3.3A", "8 A")),
-)  # fmt: skip
 
 
 def _pattern(layout: str) -> str:
@@ -63,60 +34,121 @@ def _pattern(layout: str) -> str:
         if token.isdigit():
             parts.append(f"[0-9]{{{token}}}")
         else:
-            known = {"A": "[A-Za-z]", "X": "[0-9Xx]", " ": GAP, "-": DASH}
+            known = {"A": "[A-Za-z]", " ": GAP, "-": DASH}
             parts.append(known.get(token) or re.escape(token))
     return "".join(parts)
 
 
+def _spelt(layout: str) -> tuple[str, ...]:
+    """With a digit at its end and with a letter, so that a number has one layout only."""
+    if layout[-1] not in "XC":
+        return (layout,)
+    last = re.search(r"\d*.\Z", layout)
+    assert last
+    head, count = layout[: last.start()], last[0][:-1]
+    return f"{head}{int(count or 0) + 1}", f"{head}{count}A"
+
+
 _LAYOUTS: Final = tuple(
     sorted(
-        dict.fromkeys(layout for each in NATIONAL for layout in (*each.plain, *each.cued)),
+        {
+            layout
+            for each in NATIONAL
+            for written in (*each.plain, *each.cued, *each.named)
+            for layout in _spelt(written)
+        },
         key=lambda layout: (-len(layout), layout),
     )
 )
-_PLAIN: Final = {
-    f"n{i}": tuple(each for each in NATIONAL if layout in each.plain)
-    for i, layout in enumerate(_LAYOUTS)
-}
-_CUED: Final = {
-    f"n{i}": tuple(each for each in NATIONAL if layout in each.cued)
-    for i, layout in enumerate(_LAYOUTS)
-}
+
+
+def _by_layout(layouts: Callable[[Id], tuple[str, ...]]) -> dict[str, tuple[Id, ...]]:
+    return {
+        f"n{i}": tuple(each for each in NATIONAL if any(layout in _spelt(w) for w in layouts(each)))
+        for i, layout in enumerate(_LAYOUTS)
+    }
+
+
+_PLAIN: Final = _by_layout(lambda each: each.plain)
+_CUED: Final = _by_layout(lambda each: each.cued)
+_NAMED: Final = _by_layout(lambda each: each.named)
+_WORDS: Final = {word: each for each in NATIONAL for word in each.words.split()}
+_OWN_WORDS: Final = frozenset(_WORDS)
+_CUES: Final = frozenset({"id", "named_id", "ssn"})
 
 
 def apart(text: str, start: int, end: int) -> bool:
     """Whether a number written with spaces is not part of a longer row of numbers."""
     if text[start:end].isalnum():
         return True
-    before, after = text[max(0, start - 2) : start], text[end : end + 2]
-    return not (before[1:].isspace() and before[0].isdigit()) and not (
-        after[:1].isspace() and after[1:].isdigit()
+    row_before = _ROW_BEFORE.search(text, max(0, start - 2), start)
+    return not row_before and not _ROW_AFTER.match(text, end)
+
+
+def _digits_of(layout: str) -> int:
+    """How many digits a layout has, if it has no letters."""
+    return sum(map(int, re.findall(r"\d+", layout))) if not layout[-1].isalpha() else 0
+
+
+_BY_DIGITS: Final = {
+    count: tuple(
+        each
+        for each in NATIONAL
+        if any(_digits_of(s) == count for w in (*each.plain, *each.cued) for s in _spelt(w))
     )
+    for count in range(8, 19)
+}
+_LOOSE = later(rf"[0-9](?:[ \u00a0\u2007\u2009\u202f\u2010-\u2015./-]?[0-9]){{7,17}}{NOT_AFTER}")
+
+
+def _loose(match: re.Match[str]) -> tuple[int, int] | None:
+    """After a word for such numbers: however its digits are put in groups."""
+    text, start = match.string, match.start()
+    number = _SEPARATORS.sub("", match[0])
+    if "." in match[0] and any(c.isspace() for c in match[0]):
+        return None  # measurements in a row
+    if (
+        _DATE.match(number)
+        or not told(text, start, match.end()) & _CUES
+        or named(text, start, "order")
+    ):
+        return None
+    own = _WORDS.get(nearest(text[max(0, start - LEAD) : start], _OWN_WORDS))
+    return match.span() if _of(_BY_DIGITS.get(len(number), ()), number, own) else None
+
+
+def _of(ids: tuple[Id, ...], number: str, own: Id | None = None) -> bool:
+    return any(each.check(number) for each in ids if own in (None, each))
 
 
 def _national(match: re.Match[str]) -> tuple[int, int] | None:
     group = match.lastgroup
+    loose = _LOOSE.match(match.string, match.start())
     if group is None:
-        return None
+        return loose and _loose(loose)
     text, (start, end) = match.string, match.span(group)
-    if not apart(text, start, end):
+    if not apart(text, start, end) or _DATE.fullmatch(text, start, end):
         return None
     number = _SEPARATORS.sub("", match[group]).upper()
-    good = any(each.check(number) for each in _PLAIN[group])
-    if not good and any(each.check(number) for each in _CUED[group]):
-        good = bool(told(text, start) & {"id", "ssn"})
-    return (start, end) if good and not named(text, start, "order") else None
+    good = _of(_PLAIN[group], number)
+    if not good and told(text, start, end) & _CUES:
+        own = _WORDS.get(nearest(text[max(0, start - LEAD) : start], _OWN_WORDS))
+        by_name = own is None and named(text, start, "named_id")
+        good = _of(_CUED[group], number, own) or (by_name and _of(_NAMED[group], number))
+    if good:
+        return (start, end) if not named(text, start, "order") else None
+    return loose and _loose(loose)
 
 
 NATIONAL_ID: Final = Rule(
     name="national_id",
     kind="national_id",
-    digits=8,
+    digits=7,
     pattern=later(
         NOT_BEFORE
         + "(?="
         + "|".join(f"(?P<n{i}>{_pattern(layout)}){NOT_AFTER}" for i, layout in enumerate(_LAYOUTS))
-        + ")"
+        + "|[0-9])"
     ),
     spot=_national,
 )
@@ -135,11 +167,17 @@ _LETTERED: Final = {
     "sg_nric": ("[STFGM]", r"(?<=[STFGM].)[0-9]{6}[A-Z]", checks.sg_nric),
     "in_pan": ("[A-Z]{5}", r"[0-9]{3}[A-Z]", checks.in_pan),
     "it_fiscal": (
-        "[A-Z]{6}",
+        f"[A-Z]{{3}}{GAP}?[A-Z]{{3}}",
         rf"[0-9][A-EHLMPRST][0-9L-NP-V]{{2}}{GAP}?[A-Z][0-9L-NP-V]{{3}}[A-Z]",
         checks.it_fiscal,
     ),
     "mx_curp": ("[A-Z]{4}", r"[0-9]{5}[HMX][A-Z]{5}[A-Z0-9][0-9]", checks.mx_curp),
+    "mx_rfc": ("[A-ZÑ&]{3,4}", r"(?<=[A-ZÑ&][A-ZÑ&][A-ZÑ&].)[0-9]{5}-?[A-Z0-9]{3}", national.mx_rfc),
+    "tw_id": ("[A-Z]", r"(?<=[A-Z][12])[0-9]{8}", national.tw_id),
+    "hk_id": ("[A-Z]{1,2}", r"(?<=[A-Z].)[0-9]{5}(?:\([0-9A]\)|[0-9A])", national.hk_id),
+    "ie_pps": ("", r"[0-9]{6}[A-W][A-IW]?", national.ie_pps),
+    "de_social": ("", r"[0-9]{7}[A-Z][0-9]{3}", national.de_social),
+    "fi_personal": ("", r"[0-9]{5}[A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]", national.fi_personal),
     "fr_nir": (  # of Corsica
         "",
         rf"(?<=[12]){GAP}?[0-9]{{2}}{GAP}?[0-9]{{2}}{GAP}?2[AB]{GAP}?[0-9]{{3}}{GAP}?[0-9]{{3}}(?:{GAP}?[0-9]{{2}})?",
@@ -148,6 +186,8 @@ _LETTERED: Final = {
 }  # fmt: skip
 """The letters before the first digit, what follows it, the check."""
 _UNCHECKED: Final = frozenset({"gb_nino", "in_pan"})
+_WEAK: Final = frozenset({"tw_id", "ie_pps"})
+"""Whose check one in ten or twenty meets by chance."""
 
 
 def _either_case(pattern: str) -> str:
@@ -160,7 +200,7 @@ def _either_case(pattern: str) -> str:
 _LETTERS: Final = {
     name: later(
         r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
-        rf"{_either_case(letters)}{_SEP}\Z"
+        rf"{_either_case(letters)}{_SEP if letters else ''}\Z"
     )
     for name, (letters, _, _) in _LETTERED.items()
 }
@@ -179,7 +219,14 @@ def _lettered(match: re.Match[str]) -> tuple[int, int] | None:
     number = _SEPARATORS.sub("", written).upper()
     good = _LETTERED[name][2](number)
     if name in _UNCHECKED and not (good and written.isupper()):
-        good = (good or name == "gb_nino") and "id" in told(text, start)
+        good = (good or name == "gb_nino") and bool(told(text, start, end) & _CUES)
+    weak = name in _WEAK or (name == "hk_id" and written[-1] != ")")
+    if good and weak:
+        good = bool(told(text, start, end) & _CUES)
+    if name == "mx_rfc" and not good and written.isupper():
+        good = "named_id" in told(
+            text, start, end
+        )  # its last letters are not always those that are right
     return (start, end) if good and not named(text, start, "order") else None
 
 
@@ -190,7 +237,7 @@ def _preceded(gap: str) -> str:
         *(f"[\n ]a{a}0000000{gap}a" for a in ("", " ")),
     ]
     if not gap:
-        shapes += ["[\n ]aaaaa0000a", "aaa00a00a000a", "00a00 a000a"]
+        shapes += ["[\n ]aaaaa0000a", "aaa00a00a000a", "aaa 00a00a000a", "00a00 a000a"]
     return "|".join(f"(?<={shape})" for shape in shapes)
 
 
@@ -219,6 +266,28 @@ LETTERED_ID: Final = Rule(
 )
 
 
+SHORT_ID: Final = Rule(
+    name="short_id",
+    kind="national_id",
+    view="mask",
+    hints=("a000000", "000000a"),
+    probes=(
+        later(
+            "a000000(?:(?<=[\n ]a000000)(?:000(?![a0])| ?0(?![a0])|a(?![a0]))"
+            "|(?:(?<=[\n ]aaaa000000)|(?<=[\n ]aaa000000)) ?[0a]{3}(?![0a])"
+            "|(?<=[\n ]aa000000)(?: ?0(?![a0])|a(?![a0])))"
+        ),
+        later(
+            "000000a(?:(?<=[\n ]000000a)|(?<=[\n ]00000000a))000[0a]?(?![0a])"
+            "|000000a(?<=[\n ]0000000a)a?(?![a0])"
+        ),
+    ),
+    pattern=LETTERED_ID.pattern,
+    spot=_lettered,
+)
+"""The same, by other shapes: a letter or two before or behind six digits or more."""
+
+
 # --- US social security
 
 
@@ -227,8 +296,8 @@ def _ssn(match: re.Match[str]) -> tuple[int, int] | None:
     if not checks.us_ssn(_SEPARATORS.sub("", match[1])) or named(text, start, "order"):
         return None
     if match[2] is None or match[2] in "./":
-        return (start, end) if "ssn" in told(text, start) else None
-    return (start, end) if apart(text, start, end) else None
+        return (start, end) if "ssn" in told(text, start, end) else None
+    return (start, end) if match[2] not in GAP or apart(text, start, end) else None
 
 
 SSN: Final = Rule(

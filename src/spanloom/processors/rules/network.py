@@ -8,15 +8,16 @@ from spanloom.processors.rules.cues import named, told
 from spanloom.processors.rules.later import later
 from spanloom.processors.rules.screen import Rule
 
-_FILES: Final = frozenset(
-    {"png", "jpg", "jpeg", "gif", "webp", "svg", "css", "js", "html", "py", "md"}
-)
+_FILES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "svg", "css", "js", "html"})
 
 
 def _email(match: re.Match[str]) -> tuple[int, int] | None:
     text, at = match.string, match.start()
     start, limit = at, max(0, at - 64)
+    spaced = text[at - 1 : at].isascii()
     while start > limit and (text[start - 1].isalnum() or text[start - 1] in "._%+'-"):
+        if spaced and text[start - 1] >= _UNSPACED:
+            break
         start -= 1
     while start < at and text[start] in ".'-":
         start += 1
@@ -30,8 +31,13 @@ def _email(match: re.Match[str]) -> tuple[int, int] | None:
     return start, match.end()
 
 
-_USER_OF_URL = later(r"://([^\s/\"'<>\\]{0,256})\Z")
-_DOMAIN: Final = r"(?:[^\W_][\w-]{0,62}\.){1,8}([^\W\d_]{2,24})(?![\w-])"
+_UNSPACED: Final = "\u2e80"
+"""From here on are scripts whose words stand right beside each other, and beside an address."""
+_USER_OF_URL = later(r"://([^\s/?#\"'<>\\]{0,256})\Z")
+_DOMAIN: Final = (
+    r"(?:[^\W_][\w-]{0,62}\.){1,8}"
+    r"([A-Za-z]{2,24}(?![A-Za-z0-9_-])|xn--[A-Za-z0-9-]{2,59}(?![A-Za-z0-9_-])|[^\W\d_]{2,24}(?![\w-]))"
+)
 
 EMAIL: Final = Rule(
     name="email",
@@ -68,11 +74,12 @@ def _ipv4(match: re.Match[str]) -> tuple[int, int] | None:
     if not _OCTETS.issuperset(parts) or _AFTER_V4.match(text, end) or _NOBODY.match(found):
         return None
     lead = text[max(0, start - 3) : start]
-    if _BEFORE_V4.search(lead) and not _escaped(lead):
+    tagged = text[start - 1 : start] in ("<", ">") and text[end : end + 1] in ("<", ">")
+    if _BEFORE_V4.search(lead) and not _escaped(lead) and not tagged:
         return None
     if named(text, start, "version") or text[max(0, start - 1) : start] == "§":
         return None
-    if max(map(len, parts)) == 1 and "ip" not in told(text, start):
+    if max(map(len, parts)) == 1 and "ip" not in told(text, start, end):
         return None  # 1.2.3.4 is a version or a section sooner than an address
     return start, end
 
@@ -92,6 +99,7 @@ IPV4: Final = Rule(
     # from its first dot: dots are rarer than digits, and found faster
     pattern=later(r"\.(?<=[0-9]\.)[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"),
     spot=_ipv4,
+    read=True,
 )
 
 _V6_CHARS: Final = frozenset("0123456789ABCDEFabcdef:")
@@ -108,11 +116,14 @@ def _ipv6(match: re.Match[str]) -> tuple[int, int] | None:
     start, limit = match.start(), max(0, match.start() - 39)
     while start > limit and text[start - 1] in _V6_CHARS:
         start -= 1
+    if text[start] == ":" != text[start + 1 : start + 2]:
+        start += 1  # of "INFO:root:"
     right = _V6_RIGHT.match(text, match.start())
     end = right.end() if right else start
     while end > start and text[end - 1] == ":" and text[end - 2 : end] != "::":
         end -= 1
-    around = text[max(0, start - 1) : start] + text[end : end + 1]
+    before = text[max(0, start - 1) : start]
+    around = (before if before != ":" else "") + text[end : end + 1]
     if any(c.isascii() and (c.isalnum() or c in "_:") for c in around) or end - start > 45:
         return None
     found = text[start:end]
@@ -142,4 +153,13 @@ IPV6: Final = Rule(
     probes=(later(r":(?::|(?:[0-9A-Fa-f]{1,4}:){6})"),),
     pattern=later(r":(?::|(?<=[0-9A-Fa-f]:)(?:[0-9A-Fa-f]{1,4}:){6})"),
     spot=_ipv6,
+)
+QUOTED_IPV6: Final = Rule(  # in the query of a URL
+    name="quoted_ipv6",
+    kind="ip",
+    view="text",
+    hints=("%3A", "%3a"),
+    pattern=IPV6.pattern,
+    spot=_ipv6,
+    read=True,
 )

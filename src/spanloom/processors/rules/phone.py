@@ -38,19 +38,25 @@ _TWO_DIGITS: Final = frozenset(code for code in _LENGTHS if len(code) == 2) | {
 _GROUPS = later("[0-9]+")
 _EXTENSION = later(r",?[ ]?(?:ext(?:ension)?\.?|x|#)[ ]?[0-9]{1,6}(?![0-9A-Za-z_])", re.IGNORECASE)
 _ENDS = later(r"(?![0-9A-Za-z_])|(?=x[0-9]{1,6}(?![0-9A-Za-z_]))")
-_DATE = later(
+_DATE_TEXT: Final = (
     r"(?:19|20)[0-9]{2}[-./ ][01]?[0-9][-./ ][0-3]?[0-9](?![0-9])"
     r"|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}(?![0-9])"
     r"|(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])(?:[0-9]{4}|[0-9]{6})?(?![0-9])"
 )
+_DATE = later(_DATE_TEXT)
+_OTHER = later(
+    rf"(?:{_DATE_TEXT})|97[89]-?[0-9]-?[0-9]{{2,7}}-|[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}(?![0-9])"
+)
+"""A date, an ISBN, what has the shape of a social security number."""
 
 PHONE_PATTERN: Final = later(
     r"(?:(?<![0-9A-Za-z_+(])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=[(])(?=[+]))(?<![0-9][-.:/])(?:"
     rf"(?P<intl>[+][ ]?[(]?[1-9](?:{_LOOSE}{{0,3}}[0-9]){{6,16}}|00[1-9](?:{_LOOSE}{{0,3}}[0-9]){{7,16}})"
-    rf"|(?P<area>[(]0?[1-9][0-9]{{0,4}}[)]{_SEP}{{0,2}}[0-9]{{3,8}}(?:{_SEP}[0-9]{{2,4}}){{0,4}}){_AFTER}"
+    rf"|(?P<area>(?:[08][ ]?)?[(]0?[1-9][0-9]{{0,4}}[)]{_SEP}{{0,2}}[0-9]{{3,8}}(?:{_SEP}[0-9]{{2,4}}){{0,4}}){_AFTER}"
     rf"|(?P<nanp>(?:1{_SEP})?[2-9][0-9]{{2}}{_SEP}[0-9]{{3}}{_SEP}[0-9]{{4}}){_AFTER}"
     rf"|(?P<trunk>0[1-9][0-9]{{0,4}}(?P<sep>{_SEP}|[ ]/[ ])[0-9]{{2,8}}(?:{_SEP}[0-9]{{2,4}}){{0,4}}){_AFTER}"
-    rf"|(?P<mobile>1[3-9][0-9](?P<gap>[ -])[0-9]{{4}}(?P=gap)[0-9]{{4}}){_AFTER}"
+    rf"|(?P<mobile>1[3-9][0-9](?P<gap>[ -])[0-9]{{4}}(?P=gap)[0-9]{{4}}"
+    rf"|8(?P<space>[ -])[349][0-9]{{2}}(?P=space)[0-9]{{3}}(?P=space)[0-9]{{2}}(?P=space)[0-9]{{2}}){_AFTER}"
     rf"|(?P<cued>[(]?[0-9](?:{_LOOSE}{{0,2}}[0-9]){{6,14}}){_AFTER}"
     ")"
 )
@@ -61,6 +67,8 @@ def _phone(match: re.Match[str]) -> tuple[int, int] | None:
     groups = _GROUPS.findall(written)
     digits = "".join(groups)
     if match["intl"] is not None:
+        if written[0] == "0" and named(text, start, "order"):
+            return None
         span = _international(text, start, end, digits)
         if span and text[start - 1 : start] == "(" and ")" in text[start : span[1]]:
             span = start - 1, span[1]  # (+91) 98765 43210
@@ -70,12 +78,14 @@ def _phone(match: re.Match[str]) -> tuple[int, int] | None:
     if _DATE.match(written):
         return None
     if match["area"] is not None:
-        good = _area(groups[0], digits)
+        # a Turk's or a Russian's trunk stands before it
+        trunk = written[0] in "08"
+        good = len(digits) == 11 if trunk else _area(groups[0], digits)
     elif match["trunk"] is not None:
         # written in threes it may as well be any other number
         threes = [len(group) for group in groups] == [3, 3, 3]
-        zip_code = re.fullmatch("[0-9]{5}-[0-9]{4}", written)
-        good = 9 <= len(digits) <= 12 and _one_separator(written) and not threes and not zip_code
+        taken = re.fullmatch("[0-9]{5}-[0-9]{4}|[0-9]{3}-[0-9]{2}-[0-9]{4}", written)  # ZIP, SSN
+        good = 9 <= len(digits) <= 12 and _one_separator(written) and not threes and not taken
     else:
         good = match["cued"] is None
     if good:
@@ -108,9 +118,14 @@ def _free_standing(text: str, start: int, end: int) -> bool:
 
 
 def _cued(text: str, start: int, end: int, digits: str) -> tuple[int, int] | None:
-    said = 7 <= len(digits) <= 15 and len(set(digits)) > 1 and "phone" in told(text, start)
-    if not said or named(text, start, "order") or _DATE.match(text, start):
+    said = 7 <= len(digits) <= 15 and len(set(digits)) > 1 and "phone" in told(text, start, end)
+    if not said or named(text, start, "order") or _OTHER.match(text, start):
         return None
+    if text[start - 1 : start] in ("@", "-"):
+        return None
+    written = text[start:end]
+    if ("." in written and " " in written.strip()) or len(_GROUPS.findall(written)) > 5:
+        return None  # measurements in a row
     return start, end
 
 

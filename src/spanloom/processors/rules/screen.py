@@ -12,7 +12,8 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from msgspec import Struct
 
-from spanloom.processors.rules.cues import LEAD, topics
+from spanloom.processors.rules.cues import told
+from spanloom.processors.rules.reading import as_read
 
 View = Literal["text", "long", "names", "mask"]
 """Where a rule's hints are looked for.
@@ -40,6 +41,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     only where a text has so many digits next to each other. ``numeric``: nothing of it is found without
     some digits, wherever they stand. ``reach``: where not 0, the pattern is not ours
     and may take the square of its text; it gets pieces that overlap by so many characters.
+    ``read``: it looks at texts as people would read them, see ``as_read``, as all do that look for numbers.
     """
 
     name: str
@@ -52,6 +54,12 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     digits: int = 0
     numeric: bool = False
     reach: int = 0
+    read: bool = False
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether it looks at texts as people would read them, see ``as_read``."""
+        return self.read or self.digits > 0 or self.view == "mask"
 
 
 class Hit(Struct, frozen=True):
@@ -76,19 +84,18 @@ _DULL = re.compile(
     rb"|(?!\d{4}\.\d{4}\Z)\d{1,12}\.\d{1,30}"
 )
 """Dates, and numbers with a decimal point."""
-_IBAN_BEFORE = re.compile(rb"(?<![0-9A-Za-z])[A-Za-z]{2}[0-9]{2}[0-9A-Za-z]{0,12}\Z")
 _LETTER_AFTER = re.compile(rb"[- ]?[A-Za-z](?![0-9A-Za-z_])")
 _COLUMN: Final = b" " * 4
 _PIECE = re.compile(rb"0+(?: {1,3}0+)*")
 _ISO_DATE = re.compile(rb"....-..-..")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-FEWEST: Final = 4
+FEWEST: Final = 2
 """So many digits anywhere is the least that a number of ours has, among its letters."""
 LEAST: Final = 7
 SELF_EVIDENT: Final = 13
 """From so many digits on a number can be told by itself; a shorter one needs a word that says what it is."""
-_LETTERED: Final = (8, 17)
-"""Lengths of numbers that end in a letter: of a DNI, of a Chinese resident."""
+_LETTERED: Final = (7, 8, 9, 17)
+"""Lengths of numbers that end in a letter: of Irish and Spanish people, Chilean, Chinese."""
 
 
 class Stretch(NamedTuple):
@@ -135,12 +142,12 @@ def _telling(text: str, raw: bytes, mask: bytes, start: int, end: int, digits: i
         return uuid is None or uuid.end() <= start
     after = digits in _LETTERED and _LETTER_AFTER.match(raw, end) is not None
     if mask[start - 1 : start] == b"a" and not _escape_before(raw, start):
-        return digits >= 8 and _IBAN_BEFORE.search(raw, max(0, start - 16), start + 2) is not None
+        return False
     if mask[end : end + 1] == b"a" and not after:
         return False
     if after or digits >= SELF_EVIDENT or raw[start - 1 : start] == b"+":
         return True
-    return bool(topics(text[max(0, start - LEAD) : start]))
+    return bool(told(text, start, end))
 
 
 def _escape_before(raw: bytes, at: int) -> bool:
@@ -208,9 +215,11 @@ class RuleSet:
         """The rules that may match in ``text``, which may be many texts joined by ``=``."""
         raw = latin(text)
         views: dict[View, str] = {"text": text}
-        mask = b""
+        mask, number_text, number_raw = b"", text, raw
         if _has_digits(raw, FEWEST):
-            mask = raw.translate(_NUMERIC)
+            number_text, place = as_read(text)
+            number_raw = latin(number_text) if place else raw
+            mask = number_raw.translate(_NUMERIC)
             views["mask"] = f"\n{mask.decode('latin-1')}"
         found: dict[Rule, None] = {}
         for mark, hint, rule in self._texts:
@@ -230,7 +239,8 @@ class RuleSet:
             if hint in views[view] and search(views[view]):
                 found[rule] = None
         if self._numbers and mask:
-            most = max((stretch.digits for stretch in stretches(text, raw, mask)), default=0)
+            numbers = stretches(number_text, number_raw, mask)
+            most = max((stretch.digits for stretch in numbers), default=0)
             for rule in self._numbers:
                 if most >= rule.digits:
                     found[rule] = None
@@ -339,19 +349,22 @@ def find(text: str, rules: Sequence[Rule], window: int = WINDOW) -> list[Hit]:
     hits = []
     plain = [rule for rule in rules if not rule.digits]
     numbers: list[Stretch] = []
+    read, place = as_read(text) if any(rule.of_numbers for rule in rules) else (text, None)
     if len(plain) < len(rules):
-        raw = latin(text)
-        numbers = [*stretches(text, raw, raw.translate(_NUMERIC))]
+        raw = latin(read)
+        numbers = [*stretches(read, raw, raw.translate(_NUMERIC))]
         plain = [*rules] if numbers else plain
     for rule in plain:
         done = 0
-        for match in _found(rule, text, numbers, window):
+        for match in _found(rule, read if rule.of_numbers else text, numbers, window):
             # a spot may reach beyond its match: what lies inside is gone already
             inside = match.start() < done >= match.end()
             span = None if inside else rule.spot(match)
             if span is not None:
-                hits.append(Hit(*span, rule.kind))
                 done = span[1]
+                if place and rule.of_numbers:
+                    span = place(span[0]), place(span[1])
+                hits.append(Hit(*span, rule.kind))
     return merged(hits)
 
 
