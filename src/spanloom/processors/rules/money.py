@@ -34,7 +34,7 @@ _PART_OF_MORE = later(rf"(?<![0-9A-Za-z])(?:[A-Za-z]{{2}}[0-9]{{2}}|[0-9]{{4}}){
 
 def _card(match: re.Match[str]) -> tuple[int, int] | None:
     text, start = match.string, match.start()
-    groups = [*_DIGITS.finditer(text, start, match.end(1))]
+    groups = [*_DIGITS.finditer(text, start, match.end())]
     # what follows may be the year until which it is good, or what is printed on its back
     for count in range(len(groups), 0, -1):
         digits = "".join(group[0] for group in groups[:count])
@@ -72,8 +72,8 @@ CARD: Final = Rule(
     digits=12,
     pattern=later(
         r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))(?<![0-9][-.])"
-        rf"(?=((?:[0-9]{{12,19}}|[0-9]{{4,8}}(?:{_GAP}{{1,2}}[0-9]{{1,13}}){{1,5}}(?:(?<=[0-9]{{3}})|(?<=\D[0-9]{{2}})|(?<=\D[0-9])))"
-        r"(?![0-9A-Za-z_]|[-.][0-9]|-[A-Za-z])))"
+        rf"(?:[0-9]{{12,19}}|[0-9]{{4,8}}(?:{_GAP}{{1,2}}[0-9]{{1,13}}){{1,5}}(?:(?<=[0-9]{{3}})|(?<=\D[0-9]{{2}})|(?<=\D[0-9])))"
+        r"(?![0-9A-Za-z_]|[-.][0-9]|-[A-Za-z])"
     ),
     spot=_card,
 )
