@@ -28,8 +28,10 @@ for _topic, _list in WORDS.items():
 _UNSPACED: Final = {word: {topic} for topic, words in UNSPACED.items() for word in words.split()}
 
 _PARTS = later(r"[A-Z]+(?![a-z])|[A-Z]?(?:[^\W\d_A-Z]|[\u0900-\u0dff])+")
-_PRODUCTS = later(r"iPhone|Mobile/|[\w.%+-]{1,64}@[\w.-]{0,64}")
-"""What holds such words without saying them: products, and addresses."""
+_MUTE = later(
+    r"iPhone|Mobile/|[\w.%+-]{1,64}@[\w.-]{0,64}|(?<![A-Za-z0-9])[A-Za-z]{1,32}[0-9]{1,32}[A-Za-z][A-Za-z0-9]{0,64}"
+)
+"""What holds such words without saying them: products, addresses, random letters and digits."""
 _IN_UNSPACED = later("|".join(sorted(_UNSPACED, key=len, reverse=True)))
 _TELLING: Final[frozenset[Topic]] = frozenset({"phone", "card", "id", "named_id", "ssn", "ip"})
 _HARMLESS: Final[frozenset[Topic]] = frozenset({"order", "version"})
@@ -87,7 +89,7 @@ def _open(lead: str) -> str:
 def topics(lead: str) -> frozenset[Topic]:
     """What a number after these words may be, by those nearest to it; empty if nobody says."""
     found: set[Topic] = set()
-    for _, says in reversed(_said(_PRODUCTS.sub(" ", _open(lead)))):
+    for _, says in reversed(_said(_MUTE.sub(" ", _open(lead)))):
         if says & _HARMLESS and not says & _TELLING:
             break
         found |= says
@@ -107,14 +109,22 @@ def following(text: str, end: int) -> frozenset[Topic]:
     return topics(behind[0]) if behind else _NOTHING
 
 
+def _lead(text: str, start: int, size: int) -> str:
+    """What stands before, from the beginning of a word on: the end of an id says nothing."""
+    begin = max(0, start - size)
+    while begin and start - begin < size + 64 and text[begin - 1].isalnum():
+        begin -= 1
+    return text[begin:start]
+
+
 def told(text: str, start: int, end: int) -> frozenset[Topic]:
     """What the words before ``start``, or else those behind ``end``, say that stands between them."""
-    return topics(text[max(0, start - LEAD) : start]) or following(text, end)
+    return topics(_lead(text, start, LEAD)) or following(text, end)
 
 
 @lru_cache(maxsize=2048)
 def _named(lead: str) -> frozenset[Topic]:
-    after_cell = _CELLS.split(lead)[-1]
+    after_cell = _CELLS.split(_MUTE.sub(" ", lead))[-1]
     for _, says in reversed(_said(after_cell)[-4:]):
         if "filler" not in says:
             return frozenset(says)
@@ -125,7 +135,7 @@ def _named(lead: str) -> frozenset[Topic]:
 
 def named(text: str, start: int, topic: Topic) -> bool:
     """Whether the very words before ``start`` name it so: ``order number:``, ``version``."""
-    return topic in _named(text[max(0, start - 24) : start])
+    return topic in _named(_lead(text, start, 24))
 
 
 @lru_cache(maxsize=2048)

@@ -8,7 +8,7 @@ from spanloom.processors.rules.cues import named, told
 from spanloom.processors.rules.later import later
 from spanloom.processors.rules.screen import Rule
 
-_GAPS: Final = " .\u00a0\u2007\u2009\u202f\u2010-\u2015-"
+_GAPS: Final = " +.\u00a0\u2007\u2009\u202f\u2010-\u2015-"
 _GAP: Final = f"[{_GAPS}]"
 _NETWORK = later(
     r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})\Z"  # Visa
