@@ -46,7 +46,7 @@ _ABOUT: Final = frozenset(
 _UUID = later(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[\w.-]*[-_][0-9]{1,6}")
 
 
-_DIGIT = later("[0-9]")
+_DIGIT = later(r"[0-9\"'\u201c]")
 
 
 def _told(match: re.Match[str], *, key: bool = False) -> tuple[int, int] | None:
