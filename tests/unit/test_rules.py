@@ -5,7 +5,8 @@ import time
 import pytest
 
 from spanloom.processors.redact import Redactor
-from spanloom.processors.rules import KINDS, RULES, find
+from spanloom.processors.rules import KINDS, RULES, Rule, find
+from spanloom.processors.rules.secrets import PREFIXED
 
 
 def redacted(text: str) -> str:
@@ -210,7 +211,7 @@ SECRETS = [
     ("mongodb://app:p@ss@db.example.com/x", "mongodb://app:[SECRET_REDACTED]@db.example.com/x"),
     ("redis://:hunter22@cache:6379/0", "redis://:[SECRET_REDACTED]@cache:6379/0"),
     ("https://0a1b2c3d4e5f60718293a4b5c6d7e8f9@example.com/1", "https://[SECRET_REDACTED]@example.com/1"),
-    ("my password is hunter2!", "my password is [SECRET_REDACTED]!"),
+    ("my password is hunter2!", "my password is [SECRET_REDACTED]"),
     ("curl -u admin:hunter2 https://x.org", "curl -u admin:[SECRET_REDACTED] https://x.org"),
     ("the API key is 'zz-top'", "the API key is '[SECRET_REDACTED]'"),
     ("Passwort: geheim123", "Passwort: [SECRET_REDACTED]"),
@@ -231,6 +232,85 @@ NO_SECRETS = [
     "-----BEGIN PUBLIC KEY-----\nMIID\n-----END PUBLIC KEY-----", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUQ" + "A" * 40,
     "fc-barcelona-and-friends-for-ever-1899", "the code is in src/app.py", "pat-na1-is-a-prefix",
 ]  # fmt: skip
+
+
+X = "[SECRET_REDACTED]"
+KEY = "a8Fk29sLq0Zx7Vb3Nm5Qw1Er"
+TOLD = [
+    "The password for the staging server is {}", "My password: {}", "{} is my password", "use {} as the password", "the pw is {}",
+    "the passphrase is {}", "Passwort: {}", "Das WLAN-Passwort lautet {}", "La contraseña es: {}", "Mi clave es {}",
+    "Le mot de passe est : {}", "le mot de passe « {} »", "Le mot de passe, c'est {}", "La password è: {}", "Parola d'ordine: {}",
+    "A senha é {}", "Het wachtwoord is {}", "Hasło to: {}", "Lösenordet är {}", "Passord: {}", "Adgangskode: {}", "Salasana on: {}",
+    "Heslo je: {}", "Jelszó: {}", "Şifre: {}", "Parolam {}", "Parola este: {}", "Lozinka: {}", "Пароль: {}", "Мой пароль {}", "Пароль — {}",
+    "κωδικός: {}", "mật khẩu là {}", "Kata sandi: {}", "Nenosiri ni: {}", "密码：{}", "密码是{}", "密碼為「{}」", "パスワードは{}です",
+    "비밀번호: {}", "비밀번호는 {}입니다", "รหัสผ่านคือ {}", "पासवर्ड: {}", "पासवर्ड {} है", "পাসওয়ার্ড: {}", "கடவுச்சொல்: {}",
+    "كلمة المرور: {}", "كلمة السر هي {}", "סיסמה: {}", "گذرواژه: {}", "پاس ورڈ: {}", "የይለፍ ቃል: {}", "პაროლი: {}",
+    "credentials: jane / {}", "log in as jane with {}", "- **Password:** {}",
+]  # fmt: skip
+TOLD_KEYS = [
+    "The API key is {}", "here is the key: {}", "use token {} now", "Voici la clé API {}", "Der API-Schlüssel ist {}", "La clave de API es {}",
+    "Мой ключ API {}", "我的API密钥是{}", "APIキーは{}です", "제 API 키는 {}입니다", "मेरी API कुंजी {} है", "مفتاح API {}", "la clé : {}",
+]  # fmt: skip
+NAMED = [
+    '{{"pwd": "{}"}}', '{{"db_pass": "{}"}}', '{{"contraseña": "{}"}}', '{{"密码": "{}"}}', '{{"\\u043f\\u0430\\u0440\\u043e\\u043b\\u044c": "{}"}}',
+    '{{"text": "\\u041f\\u0430\\u0440\\u043e\\u043b\\u044c: {}"}}', '{{"clientSecret": "{}"}}', "API_KEY_PROD={}", "OPENAI_KEY={}", "ALGOLIA_ADMIN_KEY='{}'",
+    'const TOKEN: &str = "{}";', 'apiKey := "{}"', "define('DB_PASSWORD', '{}');", "builder.setPassword(\"{}\")", 'headers.append("X-Api-Key", "{}");',
+    "auth=('jane', '{}')", "ALTER ROLE jane WITH PASSWORD '{}';", "<password>{}</password>", "Server=db;User Id=sa;Password={};",
+    "docker login -u ci -p {} registry.local", "sshpass -p '{}' ssh host", "mysql -u root -p{} db", "aws configure set aws_secret_access_key {}",
+    "name,passwd\njane,{}\n", "id;API Key;x\n1;{};2\n", '"user","password"\n"jane","{}"\n', "user\tpassword\njane\t{}\n",
+    "| user | password |\n|---|---|\n| jane | {} |", "| password | {} |", "https://example.org/?password={}&x=1", '{{"license_key": "{}"}}',
+]  # fmt: skip
+NO_SECRETS += [
+    "password: <your password>", "api_key: YOUR_KEY", "token: changeme", "password: ${DB_PASS}", 'password: "{{ vault_pw }}"', "password=%PASSWORD%",
+    "password = %(password)s", "api_key = ${{ secrets.API_KEY }}", "OPENAI_API_KEY=sk-...", "OPENAI_API_KEY=sk-xxxx", "password: ********",
+    '{"password": "xxxxxxxx"}', '{"api_key": "your-api-key"}', '{"password": "[REDACTED]"}', '{"api_key": "$API_KEY"}', '{"password": "$(cat token.txt)"}',
+    "Authorization: Bearer xxxxxxxx", "Authorization: Bearer $TOKEN", "https://example.org/?token=5&x=1", "https://example.org/?password=%3Cpassword%3E&x=1",
+    "password = getpass.getpass()", 'api_key = os.environ["API_KEY"]', "apiKey: process.env.API_KEY,", "password: !secret db", "password: ~",
+    "Client(token=token, password=args.password)", "api_key: insert key here", "password: null", "tokenizer: cl100k_base", "token count: 4096",
+    "I forgot my password. Order ORD-12345 came.", "Mot de passe oublié ?", "Şifremi unuttum.", "我忘记了密码。", "パスワードを忘れました。", "Я забыл пароль от почты.",
+    "password reset link: https://example.org/abc123", "Password updated at: 2024-07-18T12:30:00", "the password must have a digit, e.g. 5",
+    "cache key: user12345678abcdef", "primary key: 550e8400-e29b-41d4-a716-446655440000", "log in with GitHub", "promo code is SAVE20NOW",
+    "docker run -p 8080:80 nginx", "mkdir -p build/out2", "| tokens | 3514 |", "name,token_type\njane,bearer\n", "id,password\n1,null\n", '{"pass": 12, "fail": 3}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [*TOLD, *TOLD_KEYS])
+def test_a_secret_that_a_sentence_tells_goes_in_any_language(form: str) -> None:
+    secrets = (
+        (KEY,)
+        if form in TOLD_KEYS
+        else ("Tr0ub4dor&3", "correct-horse-staple-7", "Summer2024!", KEY)
+    )
+    for secret in secrets:
+        assert redacted(f"so: {form.format(secret)}") == f"so: {form.format(X)}"
+
+
+@pytest.mark.parametrize("rule", PREFIXED, ids=lambda rule: rule.name)
+def test_each_vendors_key_goes_and_what_only_begins_like_it_stays(rule: Rule) -> None:
+    for prefix in rule.hints:
+        kinds = ("0a1b2c3d4e5f", "A1b2C3d4E5f6", "a1b2c3d4e5f6")
+        sizes = range(10, 120)
+        key = next(
+            k
+            for n in sizes
+            for kind in kinds
+            if rule.pattern.fullmatch(k := prefix + (kind * 12)[:n])
+        )
+        for text in ("use {} now", '{{"a": "{}"}}', "x={}&y=1", "first\\n{}\\nlast"):
+            assert key not in redacted(text.format(key)), key
+        for text in (
+            f"use {key[: len(prefix) + 4]} now",
+            f"the z{key[: len(prefix) + 6]}.",
+            f"{prefix} {key[len(prefix) :][:7]}",
+        ):
+            assert redacted(text) == text
+
+
+@pytest.mark.parametrize("form", NAMED)
+def test_a_secret_goes_under_any_name_in_any_notation(form: str) -> None:
+    new = Redactor(RULES.rules).text(form.format(KEY), "inputs", None)
+    assert KEY not in new
+    assert X in new
 
 
 @pytest.mark.parametrize(
@@ -264,8 +344,9 @@ def test_every_kind_is_tried() -> None:
 
 WORST = {
     "card": "4111 ", "iban": "DE89 3704 ", "ssn": "123 45 ", "national_id": "012 ", "lettered_id": "AB123456",
-    "phone": "(1)", "email": "a@", "quoted_email": "%40a.", "quoted_ipv6": "%3Aa", "short_id": "A123456",  "ipv4": "1.1.1.1 ", "ipv6": "a::", "url": "://a:b@",
-    "url_token": "://a1", "assigned": "password=", "option": " --api-key=", "told": "password is a1 ",
+    "phone": "(1)", "email": "a@", "quoted_email": "%40a.", "quoted_ipv6": "%3Aa", "short_id": "A123456", "ipv4": "1.1.1.1 ", "ipv6": "a::", "url": "://a:b@",
+    "url_token": "://a1", "assigned": "password=", "option": " --api-key=", "told password": "password is a1 ", "told парол": "пароль ", "told 密码": "密码", "told key": "key is ", "told api key": "API ",
+    "told log in": "log in with ", "told mdp": "mdp: ", "passed oken": "token('", "column": "a,b\n", "pair": "|",
     "jwt": "eyJaaaaaaaaaaa.", "private_key": "-----BEGIN PRIVATE KEY-----", "putty_key": "PuTTY-User-Key-File-2: ",
     "encoded_private_key": "LS0tLS1CRUdJTiBS", "openai": "sk-", "bearer": "Bearer ", "basic": "Basic ",
     "webhook": "hooks.slack.com/services/", "jwk": '"d":"aaaaaaaaaaaaaaaa', "google_oauth": "1//0",
@@ -276,7 +357,7 @@ WORST = {
 
 @pytest.mark.parametrize("name", WORST)
 def test_the_worst_text_of_a_detector_costs_it_no_more_than_its_length(name: str) -> None:
-    (rule,) = [rule for rule in RULES.rules if rule.name == name]
+    rule = next(rule for rule in RULES.rules if rule.name == name)
 
     def cost(size: int) -> float:
         text = (WORST[name] * (size // len(WORST[name]) + 1))[:size]

@@ -4,6 +4,7 @@ Fails closed: what a rule could not check is withheld.
 """
 
 import json
+import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -21,9 +22,11 @@ from spanloom.processors.rules import (
     Hit,
     Rule,
     RuleSet,
+    empty,
     find,
     merged,
     password_name,
+    random_name,
     secret_name,
 )
 from spanloom.processors.rules.cues import LEAD, telling
@@ -44,6 +47,7 @@ _MOST_CLEAN: Final = 256
 _HEAD: Final = 128
 """What leads to a number, and the number."""
 _NO_TEXT: Final = ("image", "audio", "video")
+_ESCAPED: Final = re.compile(r"\\u[0-9A-Fa-f]{4}")
 _JSON_STARTS: Final = ("{", "[", '"')
 _PRIVATE_JWK: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"})
 """Of a JSON Web Key what must not be known."""
@@ -54,7 +58,7 @@ def suspects(texts: Iterable[str], rules: RuleSet = RULES) -> tuple[Rule, ...]:
     try:
         text = layers("=\n".join(texts))
         # an escape in JSON may hide any character
-        if "\\" in text and "\\u00" in text:
+        if "\\" in text and _ESCAPED.search(text):
             return rules.rules
         return rules.suspects(text)
     except Exception:
@@ -215,7 +219,8 @@ class Redactor(Walker):
             if type(named) is str and key.partition("'")[0] == "value":
                 said = named if secret_name(named) or not secret_name(key) else key
             inner = at.under(name, said)
-            if key in private or (secret_name(said) and not (properties and type(value) is dict)):
+            secret = secret_name(said) or random_name(said, value)
+            if key in private or (secret and not (properties and type(value) is dict)):
                 item = self._secret(said, value, inner)
             else:
                 item = self._value(value, inner)
@@ -238,8 +243,8 @@ class Redactor(Walker):
         number = type(value) in (int, float)
         if value is None or type(value) is bool or value in ("", [], {}):
             return value
-        if type(value) is str and MARK.fullmatch(value):
-            return value
+        if type(value) is str and (MARK.fullmatch(value) or empty(name, value)):
+            return self._value(value, at)
         if number and not password_name(name):
             return self._value(value, at._replace(levels=0))
         action = self._actions.of(at.area, "secret")

@@ -3,15 +3,18 @@
 from typing import Final
 
 from spanloom.processors.rules.checks import luhn
+from spanloom.processors.rules.columns import COLUMN
 from spanloom.processors.rules.ids import LETTERED_ID, NATIONAL_ID, SHORT_ID, SSN
 from spanloom.processors.rules.money import CARD, IBAN
 from spanloom.processors.rules.named import (
     ASSIGNED,
     OPTION,
-    TOLD,
+    PASSED,
     URL,
     URL_TOKEN,
+    empty,
     password_name,
+    random_name,
     secret_name,
 )
 from spanloom.processors.rules.network import EMAIL, IPV4, IPV6, QUOTED_EMAIL, QUOTED_IPV6
@@ -26,15 +29,17 @@ from spanloom.processors.rules.screen import (
     merged,
 )
 from spanloom.processors.rules.secrets import SHAPES
+from spanloom.processors.rules.told import TOLD
 
 __all__ = [
-    "ASSIGNED", "KINDS", "PLACEHOLDERS", "RULES", "WINDOW", "Hit", "Rule", "RuleSet", "find", "luhn",
-    "matches", "merged", "password_name", "placeholder", "secret_name",
+    "ASSIGNED", "KINDS", "PLACEHOLDERS", "RULES", "WINDOW", "Hit", "Rule", "RuleSet", "empty", "find", "luhn",
+    "matches", "merged", "password_name", "placeholder", "random_name",
+    "secret_name",
 ]  # fmt: skip
 
 RULES: Final = RuleSet((
-    *SHAPES, URL, URL_TOKEN, ASSIGNED, OPTION, TOLD, EMAIL, QUOTED_EMAIL, IPV4, IPV6, QUOTED_IPV6, CARD, IBAN, SSN,
-    NATIONAL_ID, LETTERED_ID, SHORT_ID, PHONE,
+    *SHAPES, URL, URL_TOKEN, ASSIGNED, OPTION, *PASSED, *COLUMN, *TOLD, EMAIL, QUOTED_EMAIL, IPV4, IPV6,
+    QUOTED_IPV6, CARD, IBAN, SSN, NATIONAL_ID, LETTERED_ID, SHORT_ID, PHONE,
 ))  # fmt: skip
 
 KINDS: Final = frozenset(rule.kind for rule in RULES.rules)

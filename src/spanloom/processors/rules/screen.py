@@ -8,6 +8,7 @@ which everything is deleted that no rule asks for; patterns run only then. All p
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final, Literal, NamedTuple, get_args
 
 from msgspec import Struct
@@ -40,8 +41,9 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     if it is none after all. ``digits``: where not 0, the rule looks for numbers, and its pattern runs
     only where a text has so many digits next to each other. ``numeric``: nothing of it is found without
     some digits, wherever they stand. ``reach``: where not 0, the pattern is not ours
-    and may take the square of its text; it gets pieces that overlap by so many characters.
-    ``read``: it looks at texts as people would read them, see ``as_read``, as all do that look for numbers.
+    and may take the square of its text; it gets pieces that overlap by so many characters. ``finder``:
+    goes over a text that holds the pattern by itself, as tables take more than a pattern. ``read``: it
+    looks at texts as people would read them, see ``as_read``, as all do that look for numbers.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     digits: int = 0
     numeric: bool = False
     reach: int = 0
+    finder: Callable[[str], Iterator[tuple[int, int]]] | None = None
     read: bool = False
 
     @property
@@ -170,6 +173,12 @@ _DROPPED: Final = b" \t\r\n\"'`\\-_.*" + _DIGITS + bytes(range(128, 256))
 _PIECES: Final = bytes(c if chr(c).isalnum() and c < 128 else 32 for c in range(256))
 
 
+_MARKS: Final = (
+    "@", "%", "/", " -", "-----", "ass", "ecret", "oken", "uth", "redential", "key", "K", "W", "Y", "-"
+)  # fmt: skip
+"""What hints have in common."""
+
+
 class RuleSet:
     """Rules, and their hints by view, ready to be looked for in all texts of a span at once."""
 
@@ -184,11 +193,16 @@ class RuleSet:
             ]
             for view in get_args(View)
         }
-        # a single character is found much faster than a word
-        self._texts = [
-            (next((mark for mark in "@%/-" if mark in hint), ""), hint, rule)
-            for hint, rule in self._hints["text"]
-        ]
+        # what several hints share is looked for once, and a single character much faster than a word
+        self._texts: dict[str, list[tuple[str, Rule]]] = {}
+        self._foreign: dict[str, list[tuple[str, Rule]]] = {}
+        for hint, rule in self._hints["text"]:
+            if hint.isascii():
+                mark = next((mark for mark in _MARKS if mark in hint), hint)
+                self._texts.setdefault(mark, []).append((hint, rule))
+            else:
+                mark = next(char for char in hint if not char.isascii())
+                self._foreign.setdefault(mark, []).append((hint, rule))
         self._probes = [
             (rule.numeric, rule.view, hint, probe.search, rule)
             for rule in self.rules
@@ -196,8 +210,11 @@ class RuleSet:
             for hint in rule.hints or ("",)
         ]
         self._numbers = [rule for rule in self.rules if rule.digits]
-        self._names = tuple(hint.encode() for hint, _ in self._hints["names"])
-        self._tails = frozenset(name[-3:] for name in self._names)
+        # by the end of the hint: most names end otherwise
+        self._named: dict[bytes, list[tuple[bytes, Rule]]] = {}
+        for hint, rule in self._hints["names"]:
+            name = hint.encode()
+            self._named.setdefault(name[-3:], []).append((name, rule))
         # most keys of vendors begin with a word such as "ghp" and a joint, or with letters such as "AKIA"
         self._words: dict[bytes, list[tuple[str, Rule]]] = {}
         self._heads: dict[bytes, list[tuple[str, Rule]]] = {}
@@ -214,7 +231,7 @@ class RuleSet:
     def suspects(self, text: str) -> tuple["Rule", ...]:
         """The rules that may match in ``text``, which may be many texts joined by ``=``."""
         raw = latin(text)
-        views: dict[View, str] = {"text": text}
+        views: dict[View, str] = {"text": f"={text}"}
         mask, number_text, number_raw = b"", text, raw
         if _has_digits(raw, FEWEST):
             number_text, place = as_read(text)
@@ -222,17 +239,18 @@ class RuleSet:
             mask = number_raw.translate(_NUMERIC)
             views["mask"] = f"\n{mask.decode('latin-1')}"
         found: dict[Rule, None] = {}
-        for mark, hint, rule in self._texts:
-            if mark in text and hint in text:
+        marked = [hints for mark, hints in self._texts.items() if mark in text]
+        if not text.isascii():
+            marked += [hints for mark, hints in self._foreign.items() if mark in text]
+        for hint, rule in chain.from_iterable(marked):
+            if hint in text:
                 found[rule] = None
         words = _long_words(raw)
         if words:
             self._in_words(words, found)
             views["long"] = words.decode("latin-1")
-        if self._names and (names := self._names_in(raw)):
-            for hint, rule in self._hints["names"]:
-                if hint in names:
-                    found[rule] = None
+        if self._named:
+            self._in_names(raw, found)
         for numeric, view, hint, search, rule in self._probes:
             if view not in views or (numeric and not mask):
                 continue
@@ -260,12 +278,15 @@ class RuleSet:
             if hint in text:
                 found[rule] = None
 
-    def _names_in(self, raw: bytes) -> str:
+    def _in_names(self, raw: bytes, found: dict["Rule", None]) -> None:
         # the last piece too: a name may stand there whose value is no text
         ends = b"=".join([piece[-_NAME:] for piece in raw.replace(b":", b"=").split(b"=")])
-        tails, names = self._tails, ends.translate(_FLAT, _DROPPED).split(b"=")
-        near = [name[-32:] for name in names if name[-3:] in tails and name.endswith(self._names)]
-        return b"\n".join(near).decode("latin-1")
+        named = self._named
+        names = {*ends.translate(_FLAT, _DROPPED).split(b"=")}
+        for name in [name for name in names if name[-3:] in named]:
+            for hint, rule in named[name[-3:]]:
+                if name.endswith(hint):
+                    found[rule] = None
 
 
 def _has_digits(raw: bytes, count: int) -> bool:
@@ -355,6 +376,10 @@ def find(text: str, rules: Sequence[Rule], window: int = WINDOW) -> list[Hit]:
         numbers = [*stretches(read, raw, raw.translate(_NUMERIC))]
         plain = [*rules] if numbers else plain
     for rule in plain:
+        if rule.finder is not None:
+            if rule.pattern.search(text):
+                hits += [Hit(*span, rule.kind) for span in rule.finder(text)]
+            continue
         done = 0
         for match in _found(rule, read if rule.of_numbers else text, numbers, window):
             # a spot may reach beyond its match: what lies inside is gone already

@@ -14,7 +14,7 @@ _RULED = later(r"[ \t|:+-]{3,}")
 """``|---|:-:|``, between the head and the rows of a table in Markdown."""
 _CELL: Final = {
     mark: later(
-        rf"[ \t]*(?:\"((?:[^\"\n]|\"\")*)\"|'([^'\n]*)'|`([^`\n]*)`|([^{re.escape(mark)}\n]*?))[ \t]*(?:{re.escape(mark)}|\Z)"
+        rf"[ ]*(?:\"((?:[^\"\n]|\"\")*)\"|'([^'\n]*)'|`([^`\n]*)`|([^{re.escape(mark)}\n]*?))[ ]*(?:{re.escape(mark)}|\Z)"
     )
     for mark in _DELIMITERS
 }
@@ -80,9 +80,11 @@ def cells(text: str) -> Iterator[Cell]:
                 yield from (Cell(*place, name) for place, name in zip(row, head[1], strict=True))
             else:
                 head = _header(text, begin, stop)
+                headed = head is not None
                 if head and text.startswith("|", begin) and not _RULED.match(text, end + 1):
                     head = None  # the first of the pairs of a name and a value
-            yield from _pairs(text, begin, stop)
+                if not headed or head is None:
+                    yield from _pairs(text, begin, stop)
         begin = end + 1
 
 
