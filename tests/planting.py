@@ -9,6 +9,7 @@ import logging
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -127,12 +128,23 @@ def _options(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
+@cache
+def _hints(kind: type[Struct]) -> Mapping[str, Any]:
+    """The types of its fields, and of nothing else: class variables are none."""
+    hints = get_type_hints(kind)
+    return {name: hints[name] for name in kind.__struct_fields__}
+
+
+@cache
+def _required(kind: type[Struct]) -> tuple[str, ...]:
+    return tuple(field.name for field in msgspec.structs.fields(kind) if field.required)
+
+
 def places(kind: type[Struct]) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     """The path of every place below ``kind`` that can hold a text, and what makes one that does."""
-    for name, hint in get_type_hints(kind).items():
-        if name in kind.__struct_fields__:
-            for path, make in _places(hint):
-                yield name + path, lambda v, n=name, m=make: least(kind, **{n: m(v)})
+    for name, hint in _hints(kind).items():
+        for path, make in _places(hint):
+            yield name + path, lambda v, n=name, m=make: least(kind, **{n: m(v)})
 
 
 def _places(hint: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:
@@ -165,10 +177,9 @@ def _places(hint: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:
 
 def least(kind: type[Struct], /, **given: Any) -> Any:
     """One of that kind with as little in it as there can be."""
-    hints = get_type_hints(kind)
-    for field in msgspec.structs.fields(kind):
-        if field.required:
-            given.setdefault(field.name, _least(hints[field.name]))
+    for name in _required(kind):
+        if name not in given:
+            given[name] = _least(_hints(kind)[name])
     return kind(**given)
 
 
@@ -196,9 +207,7 @@ def filled(hint: Any, make: Callable[[str], Any], path: str = "") -> Any:
     if origin is tuple:
         return tuple(filled(one, make, f"{path}[{i}]") for i, one in enumerate(_options(inner[0])))
     if isinstance(option, type) and issubclass(option, Struct):
-        names = option.__struct_fields__
-        hints = {n: h for n, h in get_type_hints(option).items() if n in names}
-        return option(**{n: filled(h, make, f"{path}.{n}") for n, h in hints.items()})
+        return option(**{n: filled(h, make, f"{path}.{n}") for n, h in _hints(option).items()})
     return _least(option)
 
 
@@ -207,8 +216,8 @@ def spans(make: Callable[[str], Any]) -> Iterator[t.Span]:
     for number, (kind, detail) in enumerate(t.DETAILS.items(), 1):
         around = {
             name: filled(hint, make, f"{kind}: {name}")
-            for name, hint in get_type_hints(t.Span).items()
-            if name in t.Span.__struct_fields__ and name not in ("detail", "blobs", "redactions")
+            for name, hint in _hints(t.Span).items()
+            if name not in ("detail", "blobs", "redactions")
         }
         around |= {"trace_id": number, "span_id": number, "end_ns": 2, "status": "error"}
         yield t.Span(detail=filled(detail, make, f"{kind}: detail"), **around)
