@@ -83,7 +83,8 @@ class Chain:
         # what a detector that is wanted and cannot be used would have found cannot be told
         blind = missing or settings.redact.broken
         self._policies = Policies("none" if blind else settings.content)
-        self._rules = RuleSet((*rules.rules, *from_patterns(settings.redact.patterns)))
+        own = tuple(from_patterns(settings.redact.patterns))
+        self._rules = RuleSet((*rules.rules, *own)) if own else rules
         self._screen = Screen(self._rules)
         self._actions = Actions(settings.redact, self.hasher, _sealer(settings))
         self._user = Actions(Redact(default=settings.user_ids), self.hasher, self._actions.sealer)

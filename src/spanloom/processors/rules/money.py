@@ -111,6 +111,7 @@ _MORE = later("[0-9A-Za-z]")
 IBAN: Final = Rule(
     name="iban",
     kind="iban",
+    frequent=True,
     view="mask",
     hints=("aa00",),
     # the country and its check digits, then at least eleven more

@@ -44,6 +44,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     and may take the square of its text; it gets pieces that overlap by so many characters. ``finder``:
     goes over a text that holds the pattern by itself, as tables take more than a pattern. ``read``: it
     looks at texts as people would read them, see ``as_read``, as all do that look for numbers.
+    ``frequent``: its hints are words of every day, so the screen asks the pattern too.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     numeric: bool = False
     reach: int = 0
     finder: Callable[[str], Iterator[tuple[int, int]]] | None = None
+    frequent: bool = False
     read: bool = False
 
     @property
@@ -170,6 +172,11 @@ _NAME: Final = 64
 """How many characters before a ``:`` or ``=`` a name and what may stand behind it take."""
 _FLAT: Final = bytes(ord("=") if c in b":=" else ord(chr(c).lower()) & 255 for c in range(256))
 _DROPPED: Final = b" \t\r\n\"'`\\-_.*" + _DIGITS + bytes(range(128, 256))
+COPULAS: Final = (
+    "is", "ist", "lautet", "je", "on", "er", "r", "to", "adalah", "ialah", "ni", "yra", "ir", "este", "esta", "est",
+)  # fmt: skip
+"""Verbs that may stand between a name and the colon: ``password is:``."""
+_IS: Final = tuple(verb.encode() for verb in COPULAS)
 _PIECES: Final = bytes(c if chr(c).isalnum() and c < 128 else 32 for c in range(256))
 
 
@@ -242,8 +249,13 @@ class RuleSet:
         marked = [hints for mark, hints in self._texts.items() if mark in text]
         if not text.isascii():
             marked += [hints for mark, hints in self._foreign.items() if mark in text]
+        plain, escapes = "", "\\" in text
         for hint, rule in chain.from_iterable(marked):
-            if hint in text:
+            if hint in text and rule not in found:
+                if rule.frequent and not escapes:  # one may stand before a name, or in it
+                    plain = plain or text.replace("=\n", "\n\n")
+                    if not _spotted(rule, plain):
+                        continue
                 found[rule] = None
         words = _long_words(raw)
         if words:
@@ -255,6 +267,8 @@ class RuleSet:
             if view not in views or (numeric and not mask):
                 continue
             if hint in views[view] and search(views[view]):
+                if rule.frequent and not escapes and not _spotted(rule, number_text):
+                    continue
                 found[rule] = None
         if self._numbers and mask:
             numbers = stretches(number_text, number_raw, mask)
@@ -283,6 +297,13 @@ class RuleSet:
         ends = b"=".join([piece[-_NAME:] for piece in raw.replace(b":", b"=").split(b"=")])
         named = self._named
         names = {*ends.translate(_FLAT, _DROPPED).split(b"=")}
+        names |= {
+            name[: -len(verb)]
+            for name in names
+            if name.endswith(_IS)
+            for verb in _IS
+            if name.endswith(verb)
+        }
         for name in [name for name in names if name[-3:] in named]:
             for hint, rule in named[name[-3:]]:
                 if name.endswith(hint):
@@ -350,6 +371,10 @@ def matches(
         at = max(at, stop)
         if at < last:
             time.sleep(0)
+
+
+def _spotted(rule: Rule, text: str) -> bool:
+    return any(rule.spot(match) for match in matches(rule.pattern, text))
 
 
 def _found(

@@ -227,30 +227,12 @@ def _following(pattern: re.Pattern[str], *, sure: bool) -> Spot:
 
 def _rule(word: str, literal: str, ending: str, spot: Spot) -> Rule:
     return Rule(
-        name=f"told {word}", kind="secret", view="text", hints=(literal,), spot=spot,
+        name=f"told {word}", kind="secret", view="text", hints=(literal,), spot=spot, frequent=True,
         pattern=later(re.escape(literal) + ending),
     )  # fmt: skip
 
 
 _ENDING: Final = r"[^\W\d_A-Z]{0,8}"
-_COPULAS: Final = (
-    "is",
-    "ist",
-    "lautet",
-    "je",
-    "on",
-    "er",
-    "r",
-    "to",
-    "adalah",
-    "ialah",
-    "ni",
-    "yra",
-    "ir",
-    "este",
-    "esta",
-    "est",
-)
 
 
 def _cased(word: str) -> tuple[Rule, ...]:
@@ -266,7 +248,7 @@ def _named(word: str, spot: Spot = _told) -> Rule:
     name = re.sub("[ '-]", "", word)
     return Rule(
         name=f"told {word}", kind="secret", view="names", spot=spot,
-        hints=(name, *(name + copula for copula in _COPULAS)),
+        hints=(name,),
         pattern=later(re.escape(word[1:]) + _ENDING),
     )  # fmt: skip
 
