@@ -261,16 +261,16 @@ def _second(match: re.Match[str]) -> tuple[int, int] | None:
 
 
 PAIR: Final = Rule(
-    name="second", kind="secret", view="text", hints=("uth(", "uth=(", "redential"), spot=_second,
+    name="second", kind="secret", view="text", hints=("uth(", "uth=(", "redential"), spot=_second, needs="\"'",
     pattern=later(r"\(\\{0,4}[\"'][^\"'\\\n]{1,64}\\{0,4}[\"'],\s?\\{0,4}[\"']([^\"'\\\s]{5,256})\\{0,4}[\"']"),
 )  # fmt: skip
 
 PASSED: Final = (
     PAIR,
-    Rule(name="identified", kind="secret", view="text", hints=("FIED BY", "ASSWORD '"), spot=lambda match: match.span(1),
+    Rule(name="identified", kind="secret", view="text", hints=("FIED BY", "ASSWORD '"), spot=lambda match: match.span(1), needs="\"'",
          pattern=later(r"(?:FIED BY|ASSWORD) [\"']([^\"'\n]{1,256})[\"']")),
     *(
-    Rule(name=f"passed {stem}", kind="secret", view="text", hints=(stem,), spot=_passed,
+    Rule(name=f"passed {stem}", kind="secret", view="text", hints=(stem,), spot=_passed, needs="\"'<",
          pattern=later(f"(?P<name>{stem}{_PASSED_TAIL}"))
       for stem in ("assw", "ASSW", "ecret", "oken", "piKey", "PI_KEY", "pi-key", "pi-Key", "PI-Key", "uthorization")),
 )  # fmt: skip

@@ -44,7 +44,8 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     and may take the square of its text; it gets pieces that overlap by so many characters. ``finder``:
     goes over a text that holds the pattern by itself, as tables take more than a pattern. ``read``: it
     looks at texts as people would read them, see ``as_read``, as all do that look for numbers.
-    ``frequent``: its hints are words of every day, so the screen asks the pattern too.
+    ``frequent``: its hints are words of every day, so the screen looks for them only where a value may
+    follow, and asks the pattern too. ``needs``: one of these must be in the text as well, if there are any.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     reach: int = 0
     finder: Callable[[str], Iterator[tuple[int, int]]] | None = None
     frequent: bool = False
+    needs: str = ""
     read: bool = False
 
     @property
@@ -186,6 +188,12 @@ _MARKS: Final = (
 """What hints have in common."""
 
 
+_IN_VALUES: Final = "0123456789!@#$%^&*+~"
+_STEP: Final = 64
+_LEADS: Final = 256
+"""So many characters before a value the sentence may begin that says what it is."""
+
+
 class RuleSet:
     """Rules, and their hints by view, ready to be looked for in all texts of a span at once."""
 
@@ -201,12 +209,14 @@ class RuleSet:
             for view in get_args(View)
         }
         # what several hints share is looked for once, and a single character much faster than a word
-        self._texts: dict[str, list[tuple[str, Rule]]] = {}
+        self._texts: dict[str, dict[str, list[tuple[str, Rule]]]] = {}
+        self._said: dict[str, list[tuple[str, Rule]]] = {}
         self._foreign: dict[str, list[tuple[str, Rule]]] = {}
         for hint, rule in self._hints["text"]:
             if hint.isascii():
                 mark = next((mark for mark in _MARKS if mark in hint), hint)
-                self._texts.setdefault(mark, []).append((hint, rule))
+                texts = self._said if rule.frequent else self._texts.setdefault(rule.needs, {})
+                texts.setdefault(mark, []).append((hint, rule))
             else:
                 mark = next(char for char in hint if not char.isascii())
                 self._foreign.setdefault(mark, []).append((hint, rule))
@@ -246,17 +256,12 @@ class RuleSet:
             mask = number_raw.translate(_NUMERIC)
             views["mask"] = f"\n{mask.decode('latin-1')}"
         found: dict[Rule, None] = {}
-        marked = [hints for mark, hints in self._texts.items() if mark in text]
-        if not text.isascii():
-            marked += [hints for mark, hints in self._foreign.items() if mark in text]
-        plain, escapes = "", "\\" in text
-        for hint, rule in chain.from_iterable(marked):
-            if hint in text and rule not in found:
-                if rule.frequent and not escapes:  # one may stand before a name, or in it
-                    plain = plain or text.replace("=\n", "\n\n")
-                    if not _spotted(rule, plain):
-                        continue
-                found[rule] = None
+        escapes = "\\" in text  # one may stand before a name, or in it
+        for needs, texts in self._texts.items():
+            if not needs or any(char in text for char in needs):
+                marked = [hints for mark, hints in texts.items() if mark in text]
+                found.update((rule, None) for hint, rule in chain(*marked) if hint in text)
+        self._in_sentences(text if escapes else near_values(text), escapes, found)
         words = _long_words(raw)
         if words:
             self._in_words(words, found)
@@ -277,6 +282,15 @@ class RuleSet:
                 if most >= rule.digits:
                     found[rule] = None
         return tuple(found)
+
+    def _in_sentences(self, text: str, escapes: bool, found: dict["Rule", None]) -> None:
+        marked = [hints for mark, hints in self._said.items() if mark in text]
+        if not text.isascii():
+            marked += [hints for mark, hints in self._foreign.items() if mark in text]
+        for hint, rule in chain(*marked):
+            if hint in text and rule not in found:
+                if escapes or not rule.frequent or _spotted(rule, text.replace("=\n", "\n\n")):
+                    found[rule] = None
 
     def _in_words(self, words: bytes, found: dict["Rule", None]) -> None:
         pieces = {*words.translate(_PIECES).split()}
@@ -308,6 +322,35 @@ class RuleSet:
             for hint, rule in named[name[-3:]]:
                 if name.endswith(hint):
                     found[rule] = None
+
+
+def near_values(text: str) -> str:
+    """Where a value may stand that is no ordinary word, with what leads to it; of most prose little."""
+    places: list[int] = []
+    most = len(text) // _LEADS
+    for char in _IN_VALUES:
+        at = text.find(char)
+        while at >= 0:
+            places.append(at)
+            if len(places) > most:
+                return text
+            at = text.find(char, at + _STEP)
+    for joint in "-_":
+        at = text.find(joint)
+        while at >= 0:
+            if text.find(joint, at + 1, at + 18) >= 0:
+                places.append(at)
+                if len(places) > most:
+                    return text
+            at = text.find(joint, at + 1)
+    places.sort()
+    pieces, done = [], 0
+    for at in places:
+        pieces.append(text[max(done, at - _LEADS) : at + _STEP])
+        if at - _LEADS > done:
+            pieces[-1] = "\n" + pieces[-1]
+        done = at + _STEP
+    return "".join(pieces)
 
 
 def _has_digits(raw: bytes, count: int) -> bool:
