@@ -22,7 +22,7 @@ def _secrets(text: str) -> Iterator[tuple[int, int]]:
             yield cell.start, cell.end
 
 
-_HEAD: Final = r"[\"']?[A-Za-z_][\w.-]{0,40}(?: [\w.-]{1,40}){0,3}[\"']?"
+_HEAD: Final = r"[\"']?[A-Za-z_][\w.-]{0,40}+(?: [\w.-]{1,40}+){0,3}+[\"']?"
 _ROW: Final = rf"{_HEAD}(?:[,;\t|]{_HEAD}){{1,63}}\r?\n"
 
 COLUMN: Final = (

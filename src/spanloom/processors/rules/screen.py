@@ -189,9 +189,6 @@ _MARKS: Final = (
 
 
 _IN_VALUES: Final = "0123456789!@#$%^&*+~"
-_STEP: Final = 64
-_LEADS: Final = 256
-"""So many characters before a value the sentence may begin that says what it is."""
 
 
 class RuleSet:
@@ -232,6 +229,12 @@ class RuleSet:
         for hint, rule in self._hints["names"]:
             name = hint.encode()
             self._named.setdefault(name[-3:], []).append((name, rule))
+        # how a name ends that is followed by a verb
+        self._verbs: set[bytes] = {
+            (tail + verb)[-3:]
+            for verb in _IS
+            for tail in {name[max(0, len(verb) - 3) :] for name in self._named}
+        }
         # most keys of vendors begin with a word such as "ghp" and a joint, or with letters such as "AKIA"
         self._words: dict[bytes, list[tuple[str, Rule]]] = {}
         self._heads: dict[bytes, list[tuple[str, Rule]]] = {}
@@ -251,8 +254,8 @@ class RuleSet:
         views: dict[View, str] = {"text": f"={text}"}
         mask, number_text, number_raw = b"", text, raw
         if _has_digits(raw, FEWEST):
-            number_text, place = as_read(text)
-            number_raw = latin(number_text) if place else raw
+            number_text = near(as_read(text)[0], "0123456789", before=192, behind=96)
+            number_raw = latin(number_text)
             mask = number_raw.translate(_NUMERIC)
             views["mask"] = f"\n{mask.decode('latin-1')}"
         found: dict[Rule, None] = {}
@@ -261,7 +264,8 @@ class RuleSet:
             if not needs or any(char in text for char in needs):
                 marked = [hints for mark, hints in texts.items() if mark in text]
                 found.update((rule, None) for hint, rule in chain(*marked) if hint in text)
-        self._in_sentences(text if escapes else near_values(text), escapes, found)
+        said = text if escapes else near(text, _IN_VALUES, before=256, behind=64, joined=True)
+        self._in_sentences(said, escapes, found)
         words = _long_words(raw)
         if words:
             self._in_words(words, found)
@@ -311,45 +315,47 @@ class RuleSet:
         ends = b"=".join([piece[-_NAME:] for piece in raw.replace(b":", b"=").split(b"=")])
         named = self._named
         names = {*ends.translate(_FLAT, _DROPPED).split(b"=")}
-        names |= {
-            name[: -len(verb)]
-            for name in names
-            if name.endswith(_IS)
-            for verb in _IS
-            if name.endswith(verb)
-        }
+        for name in [name for name in names if name[-3:] in self._verbs]:
+            names |= {name[: -len(verb)] for verb in _IS if name.endswith(verb)}
         for name in [name for name in names if name[-3:] in named]:
             for hint, rule in named[name[-3:]]:
                 if name.endswith(hint):
                     found[rule] = None
 
 
-def near_values(text: str) -> str:
-    """Where a value may stand that is no ordinary word, with what leads to it; of most prose little."""
+def near(text: str, chars: str, *, before: int, behind: int, joined: bool = False) -> str:
+    """What lies near one of these characters: of most prose little, and all where there are many.
+
+    Args:
+        text: to be screened.
+        chars: of them only the first within ``behind`` is looked for.
+        before: how much leads to it.
+        behind: how much belongs to it.
+        joined: also near ``two-or-more`` joints.
+
+    """
     places: list[int] = []
-    most = len(text) // _LEADS
-    for char in _IN_VALUES:
+    for char in chars:
         at = text.find(char)
         while at >= 0:
             places.append(at)
-            if len(places) > most:
-                return text
-            at = text.find(char, at + _STEP)
-    for joint in "-_":
+            at = text.find(char, at + behind)
+    for joint in "-_" if joined else "":
         at = text.find(joint)
         while at >= 0:
+            step = 1
             if text.find(joint, at + 1, at + 18) >= 0:
                 places.append(at)
-                if len(places) > most:
-                    return text
-            at = text.find(joint, at + 1)
+                step = behind
+            at = text.find(joint, at + step)
     places.sort()
     pieces, done = [], 0
     for at in places:
-        pieces.append(text[max(done, at - _LEADS) : at + _STEP])
-        if at - _LEADS > done:
-            pieces[-1] = "\n" + pieces[-1]
-        done = at + _STEP
+        if at + behind > done:
+            if at - before > done:
+                pieces.append("\n")
+            pieces.append(text[max(done, at - before) : at + behind])
+            done = at + behind
     return "".join(pieces)
 
 
