@@ -5,7 +5,10 @@ import pytest
 from .score import Tally, count, spanloom
 from .texts import make
 
-BOUNDS = [("secret", 0.99, 0.98)]
+BOUNDS = [
+    ("secret", 0.99, 0.98), ("card", 0.99, 0.98), ("iban", 0.99, 0.98), ("ssn", 0.99, 0.98),
+    ("national_id", 0.99, 0.98), ("email", 0.99, 0.98), ("ip", 0.99, 0.98), ("phone", 0.98, 0.92),
+]  # fmt: skip
 """Of each kind the least precision and recall."""
 
 

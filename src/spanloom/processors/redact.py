@@ -268,7 +268,11 @@ class Redactor(Walker):
             rules = among.suspects(whole)
         hits = find(whole, rules) if rules else []
         if encoded(whole):
-            found = hidden(whole, lambda plain: find(plain, among.suspects(plain)))
+            # sentences are read through their escapes, by rules that also see where a parameter ends
+            found = hidden(
+                whole,
+                lambda plain: find(plain, [r for r in among.suspects(plain) if not r.frequent]),
+            )
             hits = merged([*hits, *found])
         if self._recognisers and at.area not in KEPT:
             hits = merged([*hits, *self._recognised(text, len(lead))])

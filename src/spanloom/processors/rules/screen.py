@@ -183,12 +183,21 @@ _PIECES: Final = bytes(c if chr(c).isalnum() and c < 128 else 32 for c in range(
 
 
 _MARKS: Final = (
-    "@", "%", "/", " -", "-----", "ass", "ecret", "oken", "uth", "redential", "key", "K", "W", "Y", "-"
+    "@", "%", "/", "--", " -", "ass", "ecret", "oken", "uth", "redential", "key", "K", "W", "Y", "-"
 )  # fmt: skip
 """What hints have in common."""
 
 
-_IN_VALUES: Final = "0123456789!@#$%^&*+~"
+_IN_VALUES: Final = (
+    *"0123456789!@#$%^&*+~",
+    " '",
+    ' "',
+    " `",
+    "\u201c",
+    "\u201e",
+    "\u00ab",
+    "\u300c",
+)
 
 
 class RuleSet:
@@ -323,12 +332,12 @@ class RuleSet:
                     found[rule] = None
 
 
-def near(text: str, chars: str, *, before: int, behind: int, joined: bool = False) -> str:
+def near(text: str, chars: Iterable[str], *, before: int, behind: int, joined: bool = False) -> str:
     """What lies near one of these characters: of most prose little, and all where there are many.
 
     Args:
         text: to be screened.
-        chars: of them only the first within ``behind`` is looked for.
+        chars: or words; of each only the first within ``behind`` is looked for.
         before: how much leads to it.
         behind: how much belongs to it.
         joined: also near ``two-or-more`` joints.
@@ -336,7 +345,7 @@ def near(text: str, chars: str, *, before: int, behind: int, joined: bool = Fals
     """
     places: list[int] = []
     for char in chars:
-        at = text.find(char)
+        at = text.find(char) if char[-1] in text else -1
         while at >= 0:
             places.append(at)
             at = text.find(char, at + behind)

@@ -162,6 +162,13 @@ PREFIXED: Final = (
     _prefixed("facebook", "EAAC EAAG EAAB", "60,512"),
 )  # fmt: skip
 
+
+def _of_a_key(match: re.Match[str]) -> tuple[int, int] | None:
+    """Of a JSON Web Key, which says what kind of key it is."""
+    near = match.string[max(0, match.start() - 8192) : match.end() + 8192]
+    return match.span(1) if "kty" in near.lower() else None
+
+
 SHAPES: Final = (
     *PREFIXED,
     _shape("openai", ("sk-",), _APART + r"sk-[A-Za-z0-9_-]{16,512}", _with_digit),  # also anthropic, ...
@@ -198,7 +205,7 @@ SHAPES: Final = (
     _shape("bearer", ("Bearer ", "bearer ", "BEARER "), r"(?i:bearer)\s{1,4}([A-Za-z0-9._~+/=-]{16,8192})",
            lambda match: match.span(1)),
     _shape("basic", ("Basic ", "basic ", "BASIC "), r"(?i:basic)\s{1,4}([A-Za-z0-9+/]{8,1024}={0,2})", _basic),
-    Rule(name="jwk", kind="secret", view="names", hints=("kty",), spot=lambda match: match.span(1),
+    Rule(name="jwk", kind="secret", view="names", hints=("kty",), spot=_of_a_key,
          pattern=later(
              r"\"(?:d|p|q|dp|dq|qi|k)\\{0,8}\"\s{0,4}:\s{0,4}\\{0,8}\"([A-Za-z0-9_-]{16,2048})")),
     Rule(name="webhook", kind="secret", view="text",
