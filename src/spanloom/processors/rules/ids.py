@@ -243,6 +243,7 @@ def _preceded(gap: str) -> str:
 
 LETTERED_ID: Final = Rule(
     name="lettered_id",
+    frequent=True,
     kind="national_id",
     view="mask",
     # each begins with a literal of two characters, which is searched for very fast
@@ -268,6 +269,7 @@ LETTERED_ID: Final = Rule(
 
 SHORT_ID: Final = Rule(
     name="short_id",
+    frequent=True,
     kind="national_id",
     view="mask",
     hints=("a000000", "000000a"),

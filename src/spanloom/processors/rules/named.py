@@ -297,6 +297,7 @@ OPTION: Final = Rule(
     kind="secret",
     view="text",
     hints=("--", " -u ", " -p", " -a ", "configure set "),
+    asked=True,
     pattern=later(
         r"--(?:[a-z]{1,20}-){0,3}(?:password|passwd|pass|pwd|token|secret|api-?key|access-key|secret-key)"
         r"(?:[ =][\"']?|[\"'],\s?[\"'])([^\s\"'\\-][^\s\"'\\]{0,1023})"

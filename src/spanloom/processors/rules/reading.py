@@ -2,10 +2,12 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from spanloom.processors.rules.cues import topics
 from spanloom.processors.rules.later import later
 from spanloom.processors.rules.tables import cells
 
@@ -32,17 +34,23 @@ def _escapes(text: str) -> Iterator[Edit]:
             yield (*found.span(), _character(found[0]))
 
 
+def _numbered(names: Sequence[str]) -> bool:
+    """Whether one of these columns says what numbers in it are."""
+    return any(map(topics, names))
+
+
 def _columns(text: str) -> Iterator[Edit]:
     # a pattern that begins with one character is found much faster than one with a choice
     if "\n" in text and _TABLE.search(f"\n{text}"):
         last = -1
-        for cell in cells(text):
+        for cell in cells(text, _numbered):
             if cell.start > last and _NUMBER.search(text, cell.start, cell.end):
                 last = cell.start
                 # as in a URL's query, so that no other cell's name counts
                 yield cell.start, cell.start, f"&{cell.name}: "
 
 
+@lru_cache(maxsize=8)  # the screen and each search ask for the same text
 def as_read(text: str) -> tuple[str, Callable[[int], int] | None]:
     """The text that is read, and where in the written one a place in it is; ``None`` if both are the same."""
     edits = sorted({*_escapes(text), *_columns(text)})

@@ -45,7 +45,8 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     goes over a text that holds the pattern by itself, as tables take more than a pattern. ``read``: it
     looks at texts as people would read them, see ``as_read``, as all do that look for numbers.
     ``frequent``: its hints are words of every day, so the screen looks for them only where a value may
-    follow, and asks the pattern too. ``needs``: one of these must be in the text as well, if there are any.
+    follow, and asks the pattern too. ``asked``: only that it asks the
+    pattern too. ``needs``: one of these must be in the text as well, if there are any.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Rule(Struct, frozen=True, kw_only=True, eq=False):
     reach: int = 0
     finder: Callable[[str], Iterator[tuple[int, int]]] | None = None
     frequent: bool = False
+    asked: bool = False
     needs: str = ""
     read: bool = False
 
@@ -78,7 +80,9 @@ class Hit(Struct, frozen=True):
 # --- numbers
 
 _DIGITS: Final = b"0123456789"
-_SEPARATORS: Final = b" .-()/+?\xa0"
+_SEPARATORS: Final = b" .-()/+\xa0"
+_WIDE: Final = "\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2015"
+"""Spaces and dashes that people put between digits as well."""
 _WORDS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
 _NUMERIC: Final = bytes(
     48 if c in _DIGITS else 32 if c in _SEPARATORS else 97 if c in _WORDS else 10
@@ -114,7 +118,10 @@ class Stretch(NamedTuple):
 
 
 def latin(text: str) -> bytes:
-    """One byte for each character, so that places in both are the same."""
+    """One byte for each character, so that places in both are the same; ``?`` for what it does not have."""
+    if not text.isascii():
+        for char in _WIDE:
+            text = text.replace(char, "-")
     return text.encode("latin-1", "replace")
 
 
@@ -272,7 +279,9 @@ class RuleSet:
         for needs, texts in self._texts.items():
             if not needs or any(char in text for char in needs):
                 marked = [hints for mark, hints in texts.items() if mark in text]
-                found.update((rule, None) for hint, rule in chain(*marked) if hint in text)
+                for hint, rule in chain(*marked):
+                    if hint in text and (escapes or not rule.asked or _spotted(rule, text)):
+                        found[rule] = None
         said = text if escapes else near(text, _IN_VALUES, before=256, behind=64, joined=True)
         self._in_sentences(said, escapes, found)
         words = _long_words(raw)
@@ -285,7 +294,11 @@ class RuleSet:
             if view not in views or (numeric and not mask):
                 continue
             if hint in views[view] and search(views[view]):
-                if rule.frequent and not escapes and not _spotted(rule, number_text):
+                if (
+                    rule.frequent
+                    and not escapes
+                    and not _spotted(rule, number_text.replace("=\n", ": "))
+                ):
                     continue
                 found[rule] = None
         if self._numbers and mask:
@@ -344,8 +357,14 @@ def near(text: str, chars: Iterable[str], *, before: int, behind: int, joined: b
 
     """
     places: list[int] = []
+    many = len(text) // 16
     for char in chars:
-        at = text.find(char) if char[-1] in text else -1
+        if char[-1] not in text:
+            continue
+        many -= text.count(char)
+        if many < 0:
+            return text
+        at = text.find(char)
         while at >= 0:
             places.append(at)
             at = text.find(char, at + behind)
@@ -432,6 +451,8 @@ def matches(
 
 
 def _spotted(rule: Rule, text: str) -> bool:
+    if rule.finder is not None:
+        return next(rule.finder(text), None) is not None
     return any(rule.spot(match) for match in matches(rule.pattern, text))
 
 

@@ -1,7 +1,7 @@
 """Cells of tables in a text, each with the name of its column: CSV with a header, and Markdown's."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from spanloom.processors.rules.later import later
@@ -64,9 +64,11 @@ def _header(text: str, start: int, end: int) -> tuple[str, list[str]] | None:
     return None
 
 
-def cells(text: str) -> Iterator[Cell]:
-    """Of every table in ``text``, row by row; in linear time."""
+def cells(text: str, wanted: Callable[[Sequence[str]], bool]) -> Iterator[Cell]:
+    """Of every table in ``text`` whose names of columns are ``wanted``, row by row; in linear time."""
     head: tuple[str, list[str]] | None = None
+    passed = ("", 0)
+    """The delimiter of a table that is not wanted, and how many a line of it has."""
     begin, size = 0, len(text)
     while begin < size:
         end = text.find("\n", begin)
@@ -75,16 +77,21 @@ def cells(text: str) -> Iterator[Cell]:
         if stop - begin > _LINE_CHARS or _RULED.fullmatch(text, begin, stop):
             head = head if stop - begin <= _LINE_CHARS else None
         else:
+            if passed[1] and text.count(passed[0], begin, stop) == passed[1]:
+                begin = end + 1
+                continue
+            passed = ("", 0)
             row = _split(text, begin, stop, head[0]) if head else []
             if head and len(row) == len(head[1]):
                 yield from (Cell(*place, name) for place, name in zip(row, head[1], strict=True))
             else:
-                head = _header(text, begin, stop)
-                headed = head is not None
+                head = found = _header(text, begin, stop)
                 if head and text.startswith("|", begin) and not _RULED.match(text, end + 1):
                     head = None  # the first of the pairs of a name and a value
-                if not headed or head is None:
+                if head is None:
                     yield from _pairs(text, begin, stop)
+                elif found and not wanted(found[1]):
+                    head, passed = None, (found[0], len(found[1]) - 1)
         begin = end + 1
 
 
