@@ -275,15 +275,15 @@ class RuleSet:
             mask = number_raw.translate(_NUMERIC)
             views["mask"] = f"\n{mask.decode('latin-1')}"
         found: dict[Rule, None] = {}
-        escapes = "\\" in text  # one may stand before a name, or in it
+        plain = _unescaped(text) if "\\" in text else text
         for needs, texts in self._texts.items():
             if not needs or any(char in text for char in needs):
                 marked = [hints for mark, hints in texts.items() if mark in text]
                 for hint, rule in chain(*marked):
-                    if hint in text and (escapes or not rule.asked or _spotted(rule, text)):
+                    if hint in text and (not rule.asked or _spotted(rule, text, plain)):
                         found[rule] = None
-        said = text if escapes else near(text, _IN_VALUES, before=256, behind=64, joined=True)
-        self._in_sentences(said, escapes, found)
+        for each in (text, plain) if plain is not text else (text,):
+            self._in_sentences(near(each, _IN_VALUES, before=256, behind=64, joined=True), found)
         words = _long_words(raw)
         if words:
             self._in_words(words, found)
@@ -294,12 +294,12 @@ class RuleSet:
             if view not in views or (numeric and not mask):
                 continue
             if hint in views[view] and search(views[view]):
-                if (
-                    rule.frequent
-                    and not escapes
-                    and not _spotted(rule, number_text.replace("=\n", ": "))
-                ):
+                if rule.asked and not _spotted(rule, text, plain):
                     continue
+                if rule.frequent:
+                    parted = number_text.replace("=\n", ": ")
+                    if not _spotted(rule, parted, _unescaped(parted)):
+                        continue
                 found[rule] = None
         if self._numbers and mask:
             numbers = stretches(number_text, number_raw, mask)
@@ -309,13 +309,14 @@ class RuleSet:
                     found[rule] = None
         return tuple(found)
 
-    def _in_sentences(self, text: str, escapes: bool, found: dict["Rule", None]) -> None:
+    def _in_sentences(self, text: str, found: dict["Rule", None]) -> None:
         marked = [hints for mark, hints in self._said.items() if mark in text]
         if not text.isascii():
             marked += [hints for mark, hints in self._foreign.items() if mark in text]
+        parted = text.replace("=\n", "\n\n") if marked else ""
         for hint, rule in chain(*marked):
             if hint in text and rule not in found:
-                if escapes or not rule.frequent or _spotted(rule, text.replace("=\n", "\n\n")):
+                if not rule.frequent or _spotted(rule, parted, parted):
                     found[rule] = None
 
     def _in_words(self, words: bytes, found: dict["Rule", None]) -> None:
@@ -450,10 +451,26 @@ def matches(
             time.sleep(0)
 
 
-def _spotted(rule: Rule, text: str) -> bool:
-    if rule.finder is not None:
-        return next(rule.finder(text), None) is not None
-    return any(rule.spot(match) for match in matches(rule.pattern, text))
+def _unescaped(text: str) -> str:
+    """Without the backslashes of JSON in JSON, as far as they hide where a line or a quote is."""
+    for _ in range(3):
+        if "\\\\" not in text:
+            break
+        text = text.replace("\\\\", "\\")
+    for written, char in (("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ('\\"', '"'), ("\\/", "/")):
+        text = text.replace(written, char)
+    return text
+
+
+def _spotted(rule: Rule, text: str, plain: str) -> bool:
+    """``plain``: the same without escapes."""
+    for each in (text, plain) if plain != text else (text,):
+        if rule.finder is not None:
+            if next(rule.finder(each), None) is not None:
+                return True
+        elif any(rule.spot(match) for match in matches(rule.pattern, each)):
+            return True
+    return False
 
 
 def _found(

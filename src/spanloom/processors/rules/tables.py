@@ -12,6 +12,8 @@ _LINE_CHARS: Final = 8192
 _NAME = later(r"[^\W\d][\w .()/#-]{0,63}")
 _RULED = later(r"[ \t|:+-]{3,}")
 """``|---|:-:|``, between the head and the rows of a table in Markdown."""
+_FIRST = later(r"[ \t]*(?:\|[ \t]*)?[\"'`*]{0,2}[^\W\d][\w .()/#-]{0,63}+[\"'`*]{0,2}[ \t]*[,;\t|]")
+"""How a line begins that names columns, or a value."""
 _CELL: Final = {
     mark: later(
         rf"[ ]*(?:\"((?:[^\"\n]|\"\")*)\"|'([^'\n]*)'|`([^`\n]*)`|([^{re.escape(mark)}\n]*?))[ ]*(?:{re.escape(mark)}|\Z)"
@@ -84,6 +86,8 @@ def cells(text: str, wanted: Callable[[Sequence[str]], bool]) -> Iterator[Cell]:
             row = _split(text, begin, stop, head[0]) if head else []
             if head and len(row) == len(head[1]):
                 yield from (Cell(*place, name) for place, name in zip(row, head[1], strict=True))
+            elif _FIRST.match(text, begin, stop) is None:
+                head = None
             else:
                 head = found = _header(text, begin, stop)
                 if head and text.startswith("|", begin) and not _RULED.match(text, end + 1):
