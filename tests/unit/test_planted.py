@@ -21,9 +21,8 @@ from spanloom.backends.memory import MemoryBackend
 from spanloom.backends.otel import OTelExporterBackend
 from spanloom.processors import Chain
 from spanloom.settings import Redact, Settings
-from spanloom.testing.contracts.privacy import written
 
-from ..planting import SHAPES, TEXTS, Kept, Plants, Watch, places, spans
+from ..planting import SHAPES, TEXTS, Kept, Plants, Watch, places, spans, written
 
 KEPT: Mapping[str, str] = {
     "redactions[0]<Redaction>.kind": "a word of ours, or the name of a pattern of the user's",

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 import spanloom
-from spanloom.testing.contracts.privacy import written
 
-from ..planting import Plants, Watch
+from ..planting import Plants, Watch, written
 
 Say = Callable[[str], str]
 

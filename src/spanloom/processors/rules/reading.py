@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from spanloom.processors.rules.cues import topics
+from spanloom.processors.rules.cues import telling
 from spanloom.processors.rules.later import later
 from spanloom.processors.rules.tables import cells
 
@@ -35,8 +35,8 @@ def _escapes(text: str) -> Iterator[Edit]:
 
 
 def _numbered(names: Sequence[str]) -> bool:
-    """Whether one of these columns says what numbers in it are."""
-    return any(map(topics, names))
+    """Whether one of these columns says what numbers in it are, or that they are harmless."""
+    return any(map(telling, names))
 
 
 def _columns(text: str) -> Iterator[Edit]:
