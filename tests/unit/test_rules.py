@@ -345,7 +345,7 @@ def test_every_kind_is_tried() -> None:
 WORST = {
     "card": "4111 ", "iban": "DE89 3704 ", "ssn": "123 45 ", "national_id": "012 ", "lettered_id": "AB123456",
     "phone": "(1)", "email": "a@", "quoted_email": "%40a.", "quoted_ipv6": "%3Aa", "short_id": "A123456", "ipv4": "1.1.1.1 ", "ipv6": "a::", "url": "://a:b@",
-    "url_token": "://a1", "assigned": "password=", "option": " --api-key=", "told password": "password is a1 ", "told парол": "пароль ", "told 密码": "密码", "told key": "key is ", "told api key": "API ",
+    "url_token": "://a1", "assigned": "password=", "assigned session": "sessionid=", "option": " --api-key=", "told password": "password is a1 ", "told парол": "пароль ", "told 密码": "密码", "told key": "key is ", "told api key": "API ",
     "told log in": "log in with ", "told mdp": "mdp: ", "passed oken": "token('", "column": "a,b\n", "pair": "|",
     "jwt": "eyJaaaaaaaaaaa.", "private_key": "-----BEGIN PRIVATE KEY-----", "putty_key": "PuTTY-User-Key-File-2: ",
     "encoded_private_key": "LS0tLS1CRUdJTiBS", "openai": "sk-", "bearer": "Bearer ", "basic": "Basic ",

@@ -10,6 +10,7 @@ from spanloom.processors.rules.named import (
     ASSIGNED,
     OPTION,
     PASSED,
+    SESSION,
     URL,
     URL_TOKEN,
     empty,
@@ -38,7 +39,7 @@ __all__ = [
 ]  # fmt: skip
 
 RULES: Final = RuleSet((
-    *SHAPES, URL, URL_TOKEN, ASSIGNED, OPTION, *PASSED, *COLUMN, *TOLD, EMAIL, QUOTED_EMAIL, IPV4, IPV6,
+    *SHAPES, URL, URL_TOKEN, ASSIGNED, SESSION, OPTION, *PASSED, *COLUMN, *TOLD, EMAIL, QUOTED_EMAIL, IPV4, IPV6,
     QUOTED_IPV6, CARD, IBAN, SSN, NATIONAL_ID, LETTERED_ID, SHORT_ID, PHONE,
 ))  # fmt: skip
 

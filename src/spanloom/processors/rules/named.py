@@ -218,7 +218,7 @@ ASSIGNED: Final = Rule(
         *(f"{word}key" for word in sorted(_BEFORE_KEY)),
         *(re.sub("[^a-z]", "", word) for word in _FOREIGN),
         *(f"{word}{where}" for word in ("password", "secret", "token", "key", "passwd", "pwd") for where in sorted(_WHERE)),
-        "key", "sig", "signature", "csrf", "oauth", "sessionid", "pswd",
+        "key", "sig", "signature", "csrf", "oauth", "pswd",
         "pswd", "cleapi", "cléapi", "claveapi", "chaveapi", "chiaveapi", "kluczapi", "llaveapi", "apischluessel", "apischlüssel", "apisleutel", "apinyckel",
     "bearer", "jwt", "psk", "connstr", "connectionstr", "mnemonic",
     ),
@@ -227,6 +227,18 @@ ASSIGNED: Final = Rule(
     ),
     spot=_assigned,
 )  # fmt: skip
+
+
+SESSION: Final = Rule(
+    name="assigned session",
+    kind="secret",
+    view="text",
+    # by itself: without its dot ``session.id``, which most spans have, would be the same
+    hints=("sessionid", "SESSIONID", "SessionId"),
+    asked=True,
+    pattern=ASSIGNED.pattern,
+    spot=_assigned,
+)
 
 
 def _passed(match: re.Match[str]) -> tuple[int, int] | None:
