@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 
-_CLEAN_WORDS: Final = 4096
+_CLEAN_WORDS: Final = 64
 _HASHED = re.compile(r"[0-9a-f]{32}")
 
 

@@ -85,7 +85,7 @@ def _open(lead: str) -> str:
     return line if _HAD_NUMBER.search(before) else lead
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=64)
 def topics(lead: str) -> frozenset[Topic]:
     """What a number after these words may be, by those nearest to it; empty if nobody says."""
     found: set[Topic] = set()
@@ -122,7 +122,7 @@ def told(text: str, start: int, end: int) -> frozenset[Topic]:
     return topics(_lead(text, start, LEAD)) or following(text, end)
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=64)
 def _named(lead: str) -> frozenset[Topic]:
     after_cell = _CELLS.split(_MUTE.sub(" ", lead))[-1]
     for _, says in reversed(_said(after_cell)[-4:]):
@@ -138,14 +138,14 @@ def named(text: str, start: int, topic: Topic) -> bool:
     return topic in _named(_lead(text, start, 24))
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=64)
 def nearest(lead: str, among: frozenset[str]) -> str:
     """Which of these words stands nearest to a number after ``lead``; empty if none does."""
     words = [word.lower() for word in _PARTS.findall(_open(lead))]
     return next((word for word in reversed(words) if word in among), "")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def telling(name: str) -> bool:
     """Whether a field of that name says what a number in it is."""
     short = name[-LEAD:]

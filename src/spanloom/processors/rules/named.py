@@ -61,7 +61,7 @@ _BEFORE_KEY: Final = frozenset(
 _PARTS = later(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def secret_name(name: str) -> bool:
     """Whether what stands under that name is a secret; ``max_tokens`` and ``next_page_token`` are not."""
     parts = [part.lower() for part in _PARTS.findall(name[-128:])]

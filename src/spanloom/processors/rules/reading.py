@@ -50,7 +50,7 @@ def _columns(text: str) -> Iterator[Edit]:
                 yield cell.start, cell.start, f"&{cell.name}: "
 
 
-@lru_cache(maxsize=8)  # the screen and each search ask for the same text
+@lru_cache(maxsize=1)  # the screen and each search ask for the same text
 def as_read(text: str) -> tuple[str, Callable[[int], int] | None]:
     """The text that is read, and where in the written one a place in it is; ``None`` if both are the same."""
     edits = sorted({*_escapes(text), *_columns(text)})

@@ -58,7 +58,7 @@ def unescaped(value: str) -> str:
     return unquote(value) if "%" in value else value
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=64)
 def stand_in(value: str, *, quoted: bool = True) -> bool:
     """Whether a value is only in the place of a secret: ``<key>``, ``${KEY}``, ``xxxx``, ``your-key``, a call."""
     said = unescaped(value).strip()
