@@ -7,7 +7,6 @@ import json
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -36,9 +35,8 @@ from spanloom.types import Redaction, Span, Value
 
 WITHHELD: Final = "[WITHHELD]"
 
-_SCREEN_CHARS: Final = 256
 _FEW: Final = 12
-"""Shorter texts are not worth a screen of their own against so few rules."""
+_OURS: Final = frozenset(RULES.rules)
 _JSON_LEVELS: Final = 6
 _LONG: Final = 256
 _TOO_LONG: Final = 8192
@@ -94,10 +92,12 @@ def _may_be_json(text: str) -> bool:
     return text.lstrip(" \t\r\n")[:1] in _JSON_STARTS
 
 
-@lru_cache(maxsize=256)
-def _sets(rules: tuple[Rule, ...]) -> tuple[RuleSet, RuleSet]:
-    """All of them, and those that do not look at names: most spans come with one of few selections."""
-    return RuleSet(rules), RuleSet(rule for rule in rules if rule is not ASSIGNED)
+def _possible(text: str, rules: Sequence[Rule]) -> Sequence[Rule]:
+    """Those that may match: where they are many, to screen the text costs less than to search it."""
+    if len(rules) <= _FEW:
+        return rules
+    suspected = {*RULES.suspects(text)}
+    return [rule for rule in rules if rule in suspected or rule not in _OURS]
 
 
 class Redactor(Walker):
@@ -118,7 +118,8 @@ class Redactor(Walker):
         unscanned: Container[str] = (),
         recognisers: Sequence[Recogniser] = (),
     ) -> None:
-        self._rules, self._unnamed = _sets(tuple(rules))
+        self._rules = tuple(rules)
+        self._unnamed = tuple(rule for rule in self._rules if rule is not ASSIGNED)
         self._actions = actions
         self._unscanned = unscanned
         self._recognisers = recognisers
@@ -261,17 +262,15 @@ class Redactor(Walker):
                 return document
         return self._scan(text, at, self._rules)
 
-    def _scan(self, text: str, at: "_At", among: RuleSet) -> str:
-        rules, lead = among.rules, at.lead
+    def _scan(self, text: str, at: "_At", rules: Sequence[Rule]) -> str:
+        lead = at.lead
         whole = lead + text
-        if len(whole) > _SCREEN_CHARS or len(rules) > _FEW:
-            rules = among.suspects(whole)
-        hits = find(whole, rules) if rules else []
+        hits = find(whole, _possible(whole, rules))
         if encoded(whole):
             # sentences are read through their escapes, by rules that also see where a parameter ends
             found = hidden(
                 whole,
-                lambda plain: find(plain, [r for r in among.suspects(plain) if not r.frequent]),
+                lambda plain: find(plain, [r for r in _possible(plain, rules) if not r.frequent]),
             )
             hits = merged([*hits, *found])
         if self._recognisers and at.area not in KEPT:
